@@ -1,0 +1,63 @@
+"""From a utility's Green Button to a load profile you can publish, without leaving the notebook.
+
+Names are imported when they are first used (PEP 562): ``import smd_notebook`` loads the standard library only.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from smd_notebook import analysis as analysis
+    from smd_notebook import errors as errors
+    from smd_notebook import plot as plot
+    from smd_notebook.analysis.bins import net as net
+    from smd_notebook.analysis.bins import resample as resample
+    from smd_notebook.analysis.bins import wide as wide
+    from smd_notebook.analysis.passport import cite as cite
+    from smd_notebook.errors import Finding as Finding
+    from smd_notebook.errors import SmdError as SmdError
+    from smd_notebook.errors import SmdWarning as SmdWarning
+    from smd_notebook.feed import Feed as Feed
+    from smd_notebook.feed import read as read
+    from smd_notebook.households import sample as sample
+    from smd_notebook.versions import show_versions as show_versions
+
+    __version__: str
+
+#: Public name -> module it lives in; a module's own name maps to itself.
+_PUBLIC = {
+    "Feed": "feed",
+    "Finding": "errors",
+    "SmdError": "errors",
+    "SmdWarning": "errors",
+    "analysis": "analysis",
+    "cite": "analysis.passport",
+    "errors": "errors",
+    "net": "analysis.bins",
+    "plot": "plot",
+    "read": "feed",
+    "resample": "analysis.bins",
+    "sample": "households",
+    "show_versions": "versions",
+    "wide": "analysis.bins",
+}
+__all__ = sorted(_PUBLIC)  # noqa: PLE0605 - one list of names, not two
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("smd_notebook")
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'smd_notebook' has no attribute {name!r}")
+    module = import_module(f"smd_notebook.{_PUBLIC[name]}")
+    found = module if _PUBLIC[name] == name else getattr(module, name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

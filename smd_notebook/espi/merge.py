@@ -1,0 +1,253 @@
+"""Documents to one, and the duplicates rule: idempotent, and independent of the order in which files are given.
+
+Identical readings collapse. Of readings that share start and duration but not the value, the one whose block was updated later wins,
+else the better quality, else the higher hash of what it says; never the order of the files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from smd_notebook.espi.codes import QUALITY_RANK
+from smd_notebook.espi.links import label, link, usage_point_key
+from smd_notebook.espi.model import COLUMNS, MISSING, MISSING_SMALL, Block, Channel, Column, Document, Entry, Readings, UsagePoint, path_of
+
+T = TypeVar("T")
+
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+
+
+def instant(text: str) -> float:
+    """Return an Atom date as seconds since 1970-01-01T00:00Z; minus infinity where there is none.
+
+    >>> instant("2019-10-06T04:04:52.743Z"), instant("")
+    (1570334692.743, -inf)
+    """
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return float("-inf")
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+
+
+# -- the duplicates rule -----------------------------------------------------------------------------------------------------------------
+
+
+def resolve(readings: Readings, updated: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
+    """Return which rows stand, by start, and which of these a conflicting row was given up for.
+
+    Parameters
+    ----------
+    readings : Readings
+        All readings of a channel.
+    updated : array of float64, shape (n,)
+        When each reading's block was updated [s since 1970-01-01T00:00Z].
+
+    Returns
+    -------
+    rows : array of intp
+        Rows that stand, in the order of start and duration; rows without a start come last, all of them.
+    conflicting : array of bool, same length
+        Whether another value for the same start and duration was given up.
+    """
+    start, duration, value = readings.start, readings.duration, readings.value
+    if len(start) < 2 or bool((start[1:] > start[:-1]).all() and start[0] != MISSING):
+        return np.arange(len(start)), np.zeros(len(start), dtype=bool)
+    order = np.lexsort((_hash(readings), _rank(readings), updated, value != MISSING, duration, start))
+    order = np.concatenate([order[start[order] != MISSING], np.flatnonzero(start == MISSING)])
+    same = (start[order][1:] == start[order][:-1]) & (duration[order][1:] == duration[order][:-1]) & (start[order][1:] != MISSING)
+    last = np.append(~same, True)
+    group = np.cumsum(np.concatenate([[True], ~same])) - 1
+    kept = value[order][last][group]
+    conflict = (value[order] != kept) & (value[order] != MISSING)
+    return order[last], np.bincount(group, weights=conflict, minlength=int(last.sum())) > 0
+
+
+def _rank(readings: Readings) -> npt.NDArray[np.int16]:
+    """Return how good each reading's quality is; a reading without one ranks with the valid."""
+    ranks = np.full(1 << 16, QUALITY_RANK[16], dtype=np.int16)
+    for code, rank in QUALITY_RANK.items():
+        ranks[code] = rank
+    ranks[MISSING_SMALL & 0xFFFF] = QUALITY_RANK[0]
+    return ranks[readings.quality.view(np.uint16)]
+
+
+def _hash(readings: Readings) -> npt.NDArray[np.uint64]:
+    """Return a hash of what each reading says, the same on every machine."""
+    mixed = np.zeros(len(readings), dtype=np.uint64)
+    for name in COLUMNS:
+        mixed = (mixed ^ getattr(readings, name).astype(np.int64).view(np.uint64)) * _MIX
+        mixed ^= mixed >> np.uint64(29)
+    return mixed
+
+
+def updated_of(channel: Channel, feeds: Sequence[Entry]) -> npt.NDArray[np.float64]:
+    """Return when each reading's block was updated, by its entry, else by its feed [s since 1970-01-01T00:00Z]."""
+    of_feed = {feed.source: instant(feed.updated) for feed in feeds}
+    when = [
+        instant(block.entry.updated) if block.entry.updated else of_feed.get(block.entry.source, float("-inf")) for block in channel.blocks
+    ]
+    return np.repeat(np.array(when), [len(block.readings) for block in channel.blocks])
+
+
+# -- documents ---------------------------------------------------------------------------------------------------------------------------
+
+
+def merge_documents(documents: Iterable[Document]) -> Document:
+    """Return one document that holds what all of them hold, each thing once.
+
+    What one lacks (the ReadingType of its blocks, a UsagePoint, a clock) is taken from the others where its links name it.
+    """
+    unlike = {_digest_document(document): document for document in documents}
+    ordered = [unlike[digest] for digest in sorted(unlike)]
+    if len(ordered) == 1:
+        return ordered[0]
+    completed = [_completed(document, ordered) for document in ordered]
+    together: dict[tuple[object, ...], list[Channel]] = {}
+    for document in completed:
+        for channel in document.channels:
+            together.setdefault(channel.key, []).append(channel)
+    channels = [_joined(same) for _, same in sorted(together.items(), key=lambda item: repr(item[0]))]
+    dialects = {document.dialect.name: document.dialect for document in ordered}
+    points: dict[str, UsagePoint] = {}
+    for document in completed:
+        for point in document.usage_points:
+            key = usage_point_key(point.entry.path, document.dialect) or repr(point)
+            points[key] = max(points.get(key, point), point, key=lambda one: (instant(one.entry.updated), _said(one)))
+    return Document(
+        sources=tuple(sorted({source for document in ordered for source in document.sources})),
+        feeds=tuple(feed for document in ordered for feed in document.feeds),
+        usage_points=tuple(points[key] for key in sorted(points)),
+        meter_readings=_distinct(one for document in ordered for one in document.meter_readings),
+        reading_types=_distinct(one for document in ordered for one in document.reading_types),
+        local_times=_distinct(one for document in ordered for one in document.local_times),
+        summaries=_distinct(one for document in ordered for one in document.summaries),
+        quality_summaries=_distinct(one for document in ordered for one in document.quality_summaries),
+        program_mappings=_distinct(one for document in ordered for one in document.program_mappings),
+        others=_distinct(one for document in ordered for one in document.others),
+        blocks=tuple(block for channel in channels for block in channel.blocks),
+        channels=tuple(label(channels)),
+        dialect=dialects[min(dialects)],
+        findings=tuple(dict.fromkeys(finding for document in completed for finding in document.findings)),
+    )
+
+
+def _completed(document: Document, others: Sequence[Document]) -> Document:
+    """Return the document, linked again with what its links name and only other documents have."""
+    own = {one.entry.path for group in _linked(document) for one in group}
+    named = _named(document)
+    taken: dict[str, list[Any]] = {}
+    while True:
+        found = [
+            (name, one)
+            for other in others
+            if other is not document
+            for name, group in zip(_LINKED, _linked(other), strict=True)
+            for one in group
+            if one.entry.path and one.entry.path in named and one.entry.path not in own
+        ]
+        if not found:
+            break
+        for name, one in found:
+            if one.entry.path not in own:
+                own.add(one.entry.path)
+                taken.setdefault(name, []).append(one)
+                named |= {path_of(href) for href in one.entry.related}
+    if not taken:
+        return document
+    groups: dict[str, Any] = {name: (*getattr(document, name), *items) for name, items in taken.items()}
+    before = {finding for finding in document.findings if finding.code not in _LINK_CODES}
+    kept = tuple(finding for finding in document.findings if finding in before)
+    again = link(replace(document, findings=kept, **groups), document.dialect)
+    own_again: dict[str, Any] = {name: getattr(document, name) for name in taken if name != "usage_points"}
+    return replace(again, **own_again)
+
+
+_LINKED = ("usage_points", "meter_readings", "reading_types", "local_times")
+_LINK_CODES = {
+    "reading-type-missing",
+    "link-guessed",
+    "outside-block",
+    "times-from-block",
+    "time-missing",
+    "duration-missing",
+    "duration-unknown",
+}
+
+
+def _linked(document: Document) -> list[Sequence[Any]]:
+    return [getattr(document, name) for name in _LINKED]
+
+
+def _named(document: Document) -> set[str]:
+    """Return every path that a document's links name, with the paths of the things above them."""
+    named: set[str] = set()
+    for group in (*_linked(document), document.blocks, document.summaries):
+        for one in group:
+            for href in (one.entry.href, one.entry.up, *one.entry.related):
+                parts = path_of(href).split("/")
+                named |= {"/".join(parts[:n]) for n in range(2, len(parts) + 1)}
+    return named
+
+
+def _joined(same: list[Channel]) -> Channel:
+    """Return one channel of several with the same identity."""
+    if len(same) == 1:
+        return same[0]
+    same = sorted(same, key=lambda channel: (instant(channel.meter_reading.entry.updated), repr(channel)), reverse=True)
+    blocks = {_digest_block(block): block for channel in same for block in channel.blocks}
+    ordered = sorted(blocks.items(), key=lambda item: (_first(item[1]), item[0]))
+    local_time = next((channel.local_time for channel in same if channel.local_time), None)
+    return replace(same[0], local_time=local_time, blocks=tuple(block for _, block in ordered))
+
+
+def _first(block: Block) -> int:
+    start: Column = block.readings.start
+    return int(start[start != MISSING].min(initial=np.iinfo(np.int64).max))
+
+
+def _digest_block(block: Block) -> str:
+    """Return a hash of what a block says, not of where it stood; its update counts, as it decides between conflicting readings."""
+    digest = hashlib.sha256()
+    for name in COLUMNS:
+        digest.update(getattr(block.readings, name).tobytes())
+    digest.update(repr((block.readings.exponent, sorted(block.readings.extra.items()), block.interval, block.entry.updated)).encode())
+    return digest.hexdigest()
+
+
+def _digest_document(document: Document) -> str:
+    digest = hashlib.sha256()
+    for name in ("feeds", *_LINKED, "summaries", "quality_summaries", "program_mappings", "others"):
+        digest.update("".join(_said(_placeless(one)) for one in getattr(document, name)).encode())
+    for block in document.blocks:
+        digest.update(_digest_block(block).encode())
+        digest.update(block.entry.href.encode())
+    return digest.hexdigest()
+
+
+def _said(thing: Any) -> str:
+    """Return everything a resource says, what its repr leaves out included."""
+    return repr(asdict(thing))
+
+
+def _placeless(thing: Any) -> Any:
+    """Return a resource, or an entry, without the file that it stood in."""
+    if isinstance(thing, Entry):
+        return replace(thing, source="")
+    return replace(thing, entry=replace(thing.entry, source=""))
+
+
+def _distinct(things: Iterable[T]) -> tuple[T, ...]:
+    """Return the things that differ in content or address, each once, in an order of their own."""
+    return tuple(thing for _, thing in sorted({_said(_bare(thing)): thing for thing in things}.items()))
+
+
+def _bare(thing: Any) -> Any:
+    return replace(thing, entry=Entry(href=thing.entry.href, up=thing.entry.up, related=thing.entry.related))
