@@ -1,0 +1,298 @@
+"""The researcher's object: everything one or several feeds hold, its frames and its findings."""
+
+from __future__ import annotations
+
+import html
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from smd_notebook.errors import ConfigurationError, Finding, NotEspiError
+from smd_notebook.espi.dialects import Dialect, dialect_named
+from smd_notebook.espi.links import link
+from smd_notebook.espi.merge import merge_documents
+from smd_notebook.espi.model import MISSING, Channel, Document, UsagePoint
+from smd_notebook.espi.reader import looks_like_xml, read_document
+from smd_notebook.espi.source import Handle, handles
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from smd_notebook.frames import Series
+
+__all__ = ["Feed", "read"]
+
+
+def read(source: Any, *, tz: str | None = None, dialect: str | None = None) -> Feed:
+    """Read whatever the utility gave you.
+
+    Parameters
+    ----------
+    source : path, glob, directory, bytes, open file, or a list of them
+        Green Button (ESPI) XML, plain, gzipped or in zip files. Several files become one Feed, whatever their order.
+    tz : str, optional
+        IANA zone, where the feed's own is wrong or missing.
+    dialect : str, optional
+        The utility's short name, such as ``"pge"``, where the links in the feed do not tell it.
+
+    Returns
+    -------
+    Feed
+        What it holds.
+
+    Raises
+    ------
+    ReadError
+        Where something cannot be read: `NotEspiError`, `BrokenXmlError`, `ArchiveError`. It names file, member, line and entry.
+    TimeZoneError
+        Where `tz` is no IANA name.
+    ConfigurationError
+        Where no dialect has this name.
+
+    Examples
+    --------
+    >>> import smd_notebook as smd
+    >>> smd.read(b'<ReadingType xmlns="http://naesb.org/espi"><uom>72</uom></ReadingType>')
+    <Feed: no channels; ReadingType>
+    """
+    if tz is not None:
+        from smd_notebook.clock import valid_zone
+
+        valid_zone(tz)
+    chosen = dialect_named(dialect) if dialect else None
+    documents, skipped = [], []
+    for handle in handles(source):
+        document = _read_one(handle, chosen)
+        if document is None:
+            skipped.append(handle)
+        else:
+            documents.append(document)
+    if not documents:
+        raise NotEspiError(
+            "there is no Green Button data in it", source=skipped[0].name, hint="Download the data as Green Button (ESPI) XML."
+        )
+    notes = tuple(
+        Finding("file-skipped", "info", "a file that is not Green Button data was left out", source=handle.name) for handle in skipped
+    )
+    return Feed(merge_documents(documents), tz=tz, findings=notes)
+
+
+def _read_one(handle: Handle, dialect: Dialect | None) -> Document | None:
+    """Return what a stream holds; None where it was only found beside others and is something else."""
+    if handle.found and not looks_like_xml(handle.head()):
+        return None
+    try:
+        return link(read_document(handle), dialect)
+    except NotEspiError:
+        if handle.found:
+            return None
+        raise
+
+
+class Feed:
+    """Everything one or several feeds hold. Immutable: every method that changes something returns a new one.
+
+    Parameters
+    ----------
+    document : Document
+        A linked document.
+    tz : str, optional
+        Zone that overrides the feed's own.
+    findings : tuple of Finding
+        What was noticed before.
+    """
+
+    def __init__(self, document: Document, *, tz: str | None = None, findings: tuple[Finding, ...] = ()) -> None:
+        self.document = document
+        self._tz = tz
+        self._noticed = findings
+
+    @property
+    def usage_points(self) -> list[UsagePoint]:
+        """The points where service is delivered and measured."""
+        return list(self.document.usage_points)
+
+    @property
+    def channels(self) -> list[Channel]:
+        """The series: what is measured at which usage point, in which unit and direction."""
+        return list(self.document.channels)
+
+    @property
+    def resources(self) -> dict[str, list[Any]]:
+        """Everything else, by the name of its ESPI element; secrets are never shown."""
+        found: dict[str, list[Any]] = {}
+        for name, items in (
+            ("LocalTimeParameters", self.document.local_times),
+            ("ReadingType", self.document.reading_types),
+            ("UsageSummary", self.document.summaries),
+            ("ElectricPowerQualitySummary", self.document.quality_summaries),
+            ("ProgramIdMappings", self.document.program_mappings),
+        ):
+            if items:
+                found[name] = list(items)
+        for other in self.document.others:
+            found.setdefault(getattr(other, "element", type(other).__name__), []).append(other)
+        return found
+
+    @cached_property
+    def _resolved(self) -> tuple[list[Series], list[Finding]]:
+        from smd_notebook.frames import series_of, zones_of
+
+        zones, noticed = zones_of(self.document, self._tz)
+        series, found = series_of(self.document, zones)
+        return series, [*self._noticed, *self.document.findings, *noticed, *found]
+
+    def tidy(
+        self,
+        *,
+        tz: str | None = None,
+        unit: str | None = None,
+        duplicates: Literal["resolve", "keep"] = "resolve",
+        raw: bool = False,
+    ) -> pd.DataFrame:
+        """Return one row an interval.
+
+        Parameters
+        ----------
+        tz : str, optional
+            IANA zone; by default the feed's own.
+        unit : str, optional
+            Unit to convert to, such as ``"kWh"``; by default each channel's own, without prefix.
+        duplicates : {"resolve", "keep"}
+            One row for each interval of a channel, sorted by channel and start; or every row as written, in document order.
+        raw : bool
+            Whether to add the raw integers (`raw_value`) and their power of ten (`power_of_ten`).
+
+        Returns
+        -------
+        DataFrame, shape (n_intervals, 18)
+            `usage_point`, `channel`, `service`, `measure`, `flow`, `zone`, `start`, `end`, `duration`, `value` [unit], `unit`,
+            `quality`, `tou`, `tou_name`, `tier`, `cpp`, `cost` [currency], `currency`. `start` is the interval's start.
+
+        Raises
+        ------
+        UnitError
+            Where a channel cannot be converted to `unit`.
+        TimeZoneError
+            Where `tz` is no IANA name.
+        ConfigurationError
+            Where `duplicates` is neither word.
+
+        Examples
+        --------
+        >>> import smd_notebook as smd
+        >>> frame = smd.sample("lapse2024").tidy(unit="kWh")
+        >>> round(frame[frame["channel"] == "electricity delivered"]["value"].sum(), 3)
+        9748.676
+        """
+        from smd_notebook.frames import series_of, tidy, zones_of
+
+        if duplicates not in ("resolve", "keep"):
+            raise ConfigurationError(f"duplicates={duplicates!r} is not known", hint="Say 'resolve' or 'keep'.")
+        keep = duplicates == "keep"
+        if keep or tz is not None:
+            zones, _ = zones_of(self.document, tz or self._tz)
+            series, _ = series_of(self.document, zones, keep=keep)
+        else:
+            series, _ = self._resolved
+        return tidy(series, self.document, unit=unit, raw=raw, in_order=keep)
+
+    def to_dataframe(self, **options: Any) -> pd.DataFrame:
+        """Return the same as `tidy`."""
+        return self.tidy(**options)
+
+    @property
+    def findings(self) -> pd.DataFrame:
+        """What was noticed about the data, one row each: code, severity, channel, start, end, n, value, message, suggestion, source."""
+        from smd_notebook.findings import as_frame
+
+        return as_frame(self._resolved[1])
+
+    # -- how it looks ------------------------------------------------------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        lines = [self._headline()]
+        lines += ["  " + ", ".join(text for text in row if text) for row in self._rows()]
+        lines += [f"  {text}" for text in self._finding_lines()]
+        return f"<Feed: {lines[0]}>" if len(lines) == 1 else "\n".join([f"<Feed: {lines[0]}", *lines[1:]]) + ">"
+
+    def _repr_html_(self) -> str:
+        head = "".join(
+            f"<th style='text-align:left'>{name}</th>" for name in ("usage point", "channel", "unit", "from", "to", "intervals", "coverage")
+        )
+        body = "".join(
+            "<tr>" + "".join(f"<td style='text-align:left'>{html.escape(text)}</td>" for text in row) + "</tr>" for row in self._rows()
+        )
+        table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>" if body else ""
+        notes = "".join(f"<li>{html.escape(text)}</li>" for text in self._finding_lines())
+        return f"<div><b>Feed</b>: {html.escape(self._headline())}{table}{f'<ul>{notes}</ul>' if notes else ''}</div>"
+
+    def _headline(self) -> str:
+        channels, points = len(self.document.channels), len({channel.usage_point for channel in self.document.channels})
+        parts = [f"{_count(channels, 'channel')} of {_count(points, 'usage point')}" if channels else "no channels"]
+        parts += [name if len(items) == 1 else f"{name} ({len(items)})" for name, items in self.resources.items()]
+        return "; ".join(parts)
+
+    def _rows(self) -> Iterable[tuple[str, ...]]:
+        series, _ = self._resolved
+        for one in series:
+            start = one.readings.start[one.readings.start != MISSING]
+            if not len(start):
+                yield (
+                    _short(one.channel.usage_point),
+                    one.channel.label,
+                    one.channel.unit or "unit unknown",
+                    "",
+                    "",
+                    _count(len(one.readings), "interval"),
+                    "",
+                )
+                continue
+            ends = (one.readings.start + one.readings.duration)[one.readings.start != MISSING]
+            first, last = int(start.min()), int(ends.max())
+            yield (
+                _short(one.channel.usage_point),
+                one.channel.label,
+                one.channel.unit or "unit unknown",
+                _local(first, one.zone),
+                _local(last, one.zone),
+                _count(len(one.readings), "interval"),
+                _coverage(start, ends),
+            )
+
+    def _finding_lines(self) -> list[str]:
+        counts = Counter((finding.severity, finding.code) for finding in self._resolved[1] if finding.severity != "info")
+        return [
+            f"{severity}: {code}" + (f" (x{n})" if n > 1 else "") + "; see feed.findings" for (severity, code), n in sorted(counts.items())
+        ]
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n:,} {noun}" + ("" if n == 1 else "s")
+
+
+def _short(path: str) -> str:
+    """Return the end of a usage point's path, which is what people tell it by."""
+    parts = path.split("/")
+    return path if len(parts) <= 3 else "…/" + "/".join(parts[-3:])
+
+
+def _local(seconds: int, zone: str) -> str:
+    return datetime.fromtimestamp(seconds, ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M %Z")
+
+
+def _coverage(starts: Any, ends: Any) -> str:
+    """Return how much of the time from first to last is covered, overlaps counted once."""
+    order = np.argsort(starts, kind="stable")
+    starts, ends = starts[order], np.maximum.accumulate(ends[order])
+    begins = np.maximum(starts, np.concatenate([starts[:1], ends[:-1]]))
+    covered, elapsed = int(np.maximum(ends - begins, 0).sum()), int(ends[-1] - starts[0])
+    if not elapsed:
+        return ""
+    share = covered / elapsed
+    return "100 %" if covered == elapsed else f"{min(share, 0.9999):.2%}".replace("%", " %")

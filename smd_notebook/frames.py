@@ -1,0 +1,380 @@
+"""Document to tidy and wide frames: the only place of scaling, units and zones.
+
+Below are raw integers and UTC seconds; above are physical values with a unit and instants with a zone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from smd_notebook.clock import known_zones, valid_zone, zone_of
+from smd_notebook.errors import Finding, UnitError
+from smd_notebook.espi import codes
+from smd_notebook.espi.links import concatenated
+from smd_notebook.espi.merge import resolve, updated_of
+from smd_notebook.espi.model import MISSING, MISSING_SMALL, Channel, Column, Document, Readings, SmallColumn
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["TIDY_COLUMNS", "Series", "series_of", "tidy", "zones_of"]
+
+#: The columns of a tidy frame, in order, always all present.
+TIDY_COLUMNS = (
+    "usage_point",
+    "channel",
+    "service",
+    "measure",
+    "flow",
+    "zone",
+    "start",
+    "end",
+    "duration",
+    "value",
+    "unit",
+    "quality",
+    "tou",
+    "tou_name",
+    "tier",
+    "cpp",
+    "cost",
+    "currency",
+)
+MEASURES = ("energy", "power", "register", "volume", "other")
+
+#: Integers up to this are exact as float64, and so are powers of ten up to the other.
+_EXACT = 1 << 53
+_EXACT_POWER = 22
+#: Instants that a clock of today can mean, 1900 to 2200 [s since 1970-01-01T00:00Z]; others are told of and left missing.
+_EARLIEST, _LATEST = -2_208_988_800, 7_258_118_400
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """A channel's readings as they go into a frame: rows chosen and ordered, the zone known.
+
+    `order` has shape (n,): the row's place in document order.
+    """
+
+    channel: Channel
+    readings: Readings
+    zone: str
+    order: npt.NDArray[np.int64]
+
+
+# -- zones -----------------------------------------------------------------------------------------------------------------------------
+
+
+def zones_of(document: Document, tz: str | None = None) -> tuple[list[str], list[Finding]]:
+    """Return the zone of each channel: `tz`, else the feed's LocalTimeParameters, else the utility's zone, else UTC with a finding.
+
+    Parameters
+    ----------
+    document : Document
+        A linked document.
+    tz : str, optional
+        IANA name that overrides the feed's.
+
+    Raises
+    ------
+    TimeZoneError
+        Where `tz` is no IANA name.
+    """
+    if tz is not None:
+        return [valid_zone(tz)] * len(document.channels), []
+    zones: list[str] = []
+    findings: list[Finding] = []
+    for channel in document.channels:
+        zone = None
+        if channel.local_time is not None:
+            zone, noticed = zone_of(channel.local_time, channel.dialect.zone)
+            findings += [replace(one, channel=channel.label) for one in noticed]
+        zone = zone or channel.dialect.zone
+        if zone is None:
+            text = "nothing in the feed says in which time zone it is; its times are shown in UTC"
+            findings.append(Finding("zone-unknown", "warning", text, "Name it: tz='America/Los_Angeles'.", channel=channel.label))
+        zones.append(zone or "UTC")
+    return zones, findings
+
+
+# -- rows ------------------------------------------------------------------------------------------------------------------------------
+
+
+def series_of(document: Document, zones: Sequence[str], *, keep: bool = False) -> tuple[list[Series], list[Finding]]:
+    """Return each channel's rows: all of them in document order, or one for each start and duration, by start.
+
+    Parameters
+    ----------
+    document : Document
+        A linked document.
+    zones : sequence of str
+        Zone of each channel, as `zones_of` gives it.
+    keep : bool
+        Whether duplicates are kept.
+    """
+    found: list[Series] = []
+    findings: list[Finding] = []
+    places = _places(document)
+    for channel, zone in zip(document.channels, zones, strict=True):
+        readings = _with_quality(_in_range(concatenated(channel), channel, findings), channel, findings)
+        order = np.concatenate([places[id(block)] + np.arange(len(block.readings)) for block in channel.blocks])
+        if not keep:
+            rows, conflicting = resolve(readings, updated_of(channel, document.feeds))
+            findings += _duplicates(readings, rows, conflicting, channel)
+            if len(rows) != len(readings) or not bool((rows[1:] > rows[:-1]).all()):
+                readings, order = _taken(readings, rows), order[rows]
+        found.append(Series(channel, readings, zone, order))
+    return found, findings
+
+
+def _places(document: Document) -> dict[int, int]:
+    """Return the place in document order of each block's first reading."""
+    sources = {source: place for place, source in enumerate(document.sources)}
+    blocks = [block for channel in document.channels for block in channel.blocks]
+    blocks.sort(key=lambda block: (sources.get(block.entry.source, 0), block.entry.number))
+    places, place = {}, 0
+    for block in blocks:
+        places[id(block)] = place
+        place += len(block.readings)
+    return places
+
+
+def _taken(readings: Readings, rows: npt.NDArray[np.intp]) -> Readings:
+    names = ("start", "duration", "value", "cost", "quality", "tou", "tier", "cpp")
+    where = {int(row): place for place, row in enumerate(rows)} if readings.extra else {}
+    extra = {where[row]: node for row, node in readings.extra.items() if row in where}
+    return replace(readings, extra=extra, **{name: getattr(readings, name)[rows] for name in names})
+
+
+def _in_range(readings: Readings, channel: Channel, findings: list[Finding]) -> Readings:
+    start = readings.start
+    if not len(start) or (start.min() >= _EARLIEST and start.max() <= _LATEST and readings.duration.max() < _LATEST):
+        return readings
+    wrong = (start != MISSING) & ((start < _EARLIEST) | (start > _LATEST) | (readings.duration >= _LATEST))
+    if n := int(wrong.sum()):
+        text = "readings begin before 1900 or after 2200; they have no start in the frame"
+        findings.append(Finding("time-implausible", "error", text, "Their times may be in milliseconds.", channel=channel.label, n=n))
+    return replace(readings, start=np.where(wrong, MISSING, start), duration=np.where(wrong, 0, readings.duration))
+
+
+def _with_quality(readings: Readings, channel: Channel, findings: list[Finding]) -> Readings:
+    """Fill in the ReadingType's default quality (espi:ReadingType, defaultQuality), and say so."""
+    default = channel.reading_type.default_quality if channel.reading_type else None
+    without = readings.quality == MISSING_SMALL
+    n = int(without.sum())
+    if default is None or not n or not 0 <= default < -MISSING_SMALL:
+        return readings
+    name = codes.QUALITY.get(default, f"quality{default}")
+    text = f"readings state no quality; the ReadingType's default ({name}) was filled in"
+    findings.append(Finding("quality-default", "info", text, channel=channel.label, n=n))
+    return replace(readings, quality=np.where(without, np.int16(default), readings.quality))
+
+
+def _duplicates(readings: Readings, rows: npt.NDArray[np.intp], conflicting: npt.NDArray[np.bool_], channel: Channel) -> list[Finding]:
+    given_up = len(readings) - len(rows)
+    if not given_up:
+        return []
+    found = []
+    n = int(conflicting.sum())
+    if given_up > n:
+        text = "readings were given more than once with the same value; each counts once"
+        found.append(Finding("duplicate-same", "info", text, channel=channel.label, n=given_up - n))
+    if n:
+        start, duration = readings.start[rows][conflicting], readings.duration[rows][conflicting]
+        text = "readings of the same interval have different values; the later updated one was taken, else the one of better quality"
+        hint = "Compare them: feed.tidy(duplicates='keep')."
+        begin, end = int(start.min()), int((start + duration).max())
+        found.append(Finding("duplicate-conflict", "warning", text, hint, channel=channel.label, start=begin, end=end, n=n))
+    return found
+
+
+# -- numbers ---------------------------------------------------------------------------------------------------------------------------
+
+
+def scaled(raw: Column, power: int, factor: Fraction = Fraction(1)) -> npt.NDArray[np.float64]:
+    """Return ``raw * 10**power * factor``, each rounded once, to the nearest float64; missing values are NaN.
+
+    >>> scaled(np.array([1067300, 3]), -3).tolist(), scaled(np.array([1067300]), -3, Fraction(1, 1000)).tolist()
+    ([1067.3, 0.003], [1.0673])
+    """
+    ratio = factor * Fraction(10) ** power
+    over, under = ratio.numerator, ratio.denominator
+    missing = raw == MISSING
+    largest = int(np.abs(raw[~missing]).max(initial=0))
+    if largest * over <= _EXACT and under <= _EXACT:
+        values = raw * over / np.float64(under)
+    elif largest <= _EXACT and under == 1 and (factor == 1 and power <= _EXACT_POWER):
+        values = raw * np.float64(over)
+    elif largest <= _EXACT and over == 1 and (factor == 1 and -power <= _EXACT_POWER):
+        values = raw / np.float64(under)
+    else:
+        values = np.array([int(one) * over / under for one in np.where(missing, 0, raw).tolist()], dtype=np.float64)
+    return np.where(missing, np.nan, values)
+
+
+# -- the tidy frame ----------------------------------------------------------------------------------------------------------------------
+
+
+def tidy(
+    series: Sequence[Series],
+    document: Document,
+    *,
+    unit: str | None = None,
+    raw: bool = False,
+    in_order: bool = False,
+) -> pd.DataFrame:
+    """Return one row an interval.
+
+    Parameters
+    ----------
+    series : sequence of Series
+        As `series_of` gives them.
+    document : Document
+        The document they are of, for the names of its programs.
+    unit : str, optional
+        Unit to convert to, such as ``"kWh"``.
+    raw : bool
+        Whether to add `raw_value` and `power_of_ten`.
+    in_order : bool
+        Whether rows stand in document order, all channels together; else by channel, then start.
+
+    Raises
+    ------
+    UnitError
+        Where a channel cannot be converted to `unit`.
+    """
+    import pandas as pd
+
+    counts = [len(one.readings) for one in series]
+    zones = sorted({one.zone for one in series})
+    columns: dict[str, Any] = {}
+
+    def column(name: Literal["start", "duration", "quality", "tou", "tier", "cpp"]) -> Any:
+        empty = np.empty(0, dtype=np.int16 if name in ("quality", "tou", "tier", "cpp") else np.int64)
+        return np.concatenate([empty, *(getattr(one.readings, name) for one in series)])
+
+    def repeated(values: Sequence[Any], dtype: pd.CategoricalDtype) -> pd.Categorical:
+        places = dtype.categories.get_indexer(pd.Index(values, dtype=object))
+        return pd.Categorical.from_codes(np.repeat(places, counts), dtype=dtype)
+
+    def strings(values: Sequence[str]) -> Any:
+        return pd.array(np.repeat(np.array(values, dtype=object), counts), dtype="str")
+
+    start, duration = column("start"), column("duration")
+    columns["usage_point"] = strings([one.channel.usage_point for one in series])
+    columns["channel"] = strings([one.channel.label for one in series])
+    columns["service"] = repeated(
+        [one.channel.service for one in series], _categories(codes.SERVICE.values(), [one.channel.service for one in series])
+    )
+    columns["measure"] = repeated([one.channel.measure for one in series], _categories(MEASURES))
+    columns["flow"] = repeated([one.channel.flow for one in series], _categories(codes.FLOWS))
+    columns["zone"] = repeated([one.zone for one in series], _zone_dtype())
+    shown = zones[0] if len(zones) == 1 else "UTC"
+    known = start != MISSING
+    columns["start"] = _instants(start, known, shown)
+    columns["end"] = _instants(start + duration, known, shown)
+    columns["duration"] = duration.astype("timedelta64[s]").astype("timedelta64[us]")
+    columns["value"] = np.concatenate([np.empty(0), *(_values(one, unit) for one in series)])
+    units = [(unit or one.channel.unit) if one.channel.unit else None for one in series]
+    columns["unit"] = repeated(units, _categories(codes.UNIT_SYMBOLS, units))
+    columns["quality"] = _qualities(column("quality"))
+    columns["tou"] = _small_integers(column("tou"))
+    columns["tou_name"] = pd.array(_tou_names(column("tou"), document), dtype="str")
+    columns["tier"] = _small_integers(column("tier"))
+    columns["cpp"] = _small_integers(column("cpp"))
+    columns["cost"] = np.concatenate([np.empty(0), *(_costs(one) for one in series)])
+    priced = [one.channel.currency for one in series]
+    columns["currency"] = repeated(priced, _categories(codes.CURRENCY.values(), priced))
+    if raw:
+        values = np.concatenate([np.empty(0, dtype=np.int64), *(one.readings.value for one in series)])
+        columns["raw_value"] = _integers(values, values == MISSING, "Int64") if (values == MISSING).any() else values
+        columns["power_of_ten"] = np.repeat(np.array([_power(one) for one in series], dtype=np.int16), counts)
+    frame = pd.DataFrame(columns)
+    if in_order and len(series) > 1:
+        order = np.concatenate([one.order for one in series])
+        frame = frame.iloc[np.argsort(order, kind="stable")].reset_index(drop=True)
+    return frame
+
+
+def _power(one: Series) -> int:
+    return one.channel.power_of_ten + one.readings.exponent
+
+
+def _values(one: Series, unit: str | None) -> npt.NDArray[np.float64]:
+    symbol = one.channel.unit
+    factor = Fraction(1)
+    if unit is not None and symbol is not None:
+        try:
+            factor = codes.conversion(symbol, unit)
+        except UnitError as error:
+            raise UnitError(f"channel {one.channel.label!r}: {error.args[0]}", hint=error.hint) from None
+    return scaled(one.readings.value, _power(one), factor)
+
+
+def _costs(one: Series) -> npt.NDArray[np.float64]:
+    """Return costs in currency units; missing throughout where every cost is 0, which is how utilities write that they send none."""
+    raw = one.readings.cost
+    if not ((raw != MISSING) & (raw != 0)).any():
+        return np.full(len(raw), np.nan)
+    return scaled(raw, 0, Fraction(1, one.channel.dialect.cost_divisor))
+
+
+def _instants(seconds: Column, known: npt.NDArray[np.bool_], zone: str) -> pd.DatetimeIndex:
+    import pandas as pd
+
+    stamps = np.where(known, seconds, 0).astype("datetime64[s]").astype("datetime64[us]")
+    stamps[~known] = np.datetime64("NaT")
+    return pd.DatetimeIndex(stamps, tz="UTC").tz_convert(zone)
+
+
+@lru_cache(maxsize=1)
+def _zone_dtype() -> pd.CategoricalDtype:
+    return _categories(known_zones())
+
+
+def _categories(names: Any, present: Sequence[str | None] = ()) -> pd.CategoricalDtype:
+    """Return a categorical type with the whole code list, and whatever else is there behind it."""
+    import pandas as pd
+
+    listed = list(names)
+    others = sorted({name for name in present if name is not None} - set(listed))
+    return pd.CategoricalDtype(pd.Index(listed + others, dtype=object).astype("str"))
+
+
+def _qualities(column: SmallColumn) -> pd.Categorical:
+    import pandas as pd
+
+    known = list(codes.QUALITY)
+    others = sorted(set(np.unique(column).tolist()) - set(known) - {int(MISSING_SMALL)})
+    listed = np.array(known + others, dtype=np.int64)
+    places = np.full(1 << 16, -1, dtype=np.int16)
+    places[listed & 0xFFFF] = np.arange(len(listed))
+    dtype = _categories(codes.QUALITY.values(), [f"quality{code}" for code in others])
+    return pd.Categorical.from_codes(places[column.view(np.uint16)], dtype=dtype)
+
+
+def _small_integers(column: SmallColumn) -> Any:
+    return _integers(column, column == MISSING_SMALL, "Int16")
+
+
+def _integers(column: npt.NDArray[Any], missing: npt.NDArray[np.bool_], dtype: str) -> Any:
+    import pandas as pd
+
+    return pd.arrays.IntegerArray(np.where(missing, 0, column).astype(dtype.lower()), missing)
+
+
+def _tou_names(column: SmallColumn, document: Document) -> npt.NDArray[np.object_]:
+    """Return the names that the feed's ProgramIdMappings give to TOU numbers."""
+    names = np.full(len(column), np.nan, dtype=object)
+    for mappings in document.program_mappings:
+        for program in mappings.programs:
+            if program.name and program.code is not None and (program.kind or "tou").lower() == "tou":
+                names[column == program.code] = program.name
+    return names
