@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from smd_notebook.errors import SmdError as SmdError
     from smd_notebook.errors import SmdWarning as SmdWarning
     from smd_notebook.feed import Feed as Feed
+    from smd_notebook.feed import merge as merge
     from smd_notebook.feed import read as read
     from smd_notebook.households import sample as sample
     from smd_notebook.versions import show_versions as show_versions
@@ -35,6 +36,7 @@ _PUBLIC = {
     "analysis": "analysis",
     "cite": "analysis.passport",
     "errors": "errors",
+    "merge": "feed",
     "net": "analysis.bins",
     "plot": "plot",
     "read": "feed",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,9 +15,10 @@ import numpy as np
 
 from smd_notebook.errors import ConfigurationError, Finding, NotEspiError
 from smd_notebook.espi.dialects import Dialect, dialect_named
-from smd_notebook.espi.links import link
+from smd_notebook.espi.links import cut, link, point_key_of, usage_point_key
 from smd_notebook.espi.merge import merge_documents
 from smd_notebook.espi.model import MISSING, Channel, Document, UsagePoint
+from smd_notebook.espi.portal_csv import looks_like_csv, read_table
 from smd_notebook.espi.reader import looks_like_xml, read_document
 from smd_notebook.espi.source import Handle, handles
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
     from smd_notebook.frames import Series
 
-__all__ = ["Feed", "read"]
+__all__ = ["Feed", "merge", "read"]
 
 
 def read(source: Any, *, tz: str | None = None, dialect: str | None = None) -> Feed:
@@ -34,7 +36,8 @@ def read(source: Any, *, tz: str | None = None, dialect: str | None = None) -> F
     Parameters
     ----------
     source : path, glob, directory, bytes, open file, or a list of them
-        Green Button (ESPI) XML, plain, gzipped or in zip files. Several files become one Feed, whatever their order.
+        Green Button (ESPI) XML, or the table that portals call Download My Data (CSV); plain, gzipped or in zip files. Several files
+        become one Feed, whatever their order.
     tz : str, optional
         IANA zone, where the feed's own is wrong or missing.
     dialect : str, optional
@@ -67,7 +70,7 @@ def read(source: Any, *, tz: str | None = None, dialect: str | None = None) -> F
     chosen = dialect_named(dialect) if dialect else None
     documents, skipped = [], []
     for handle in handles(source):
-        document = _read_one(handle, chosen)
+        document = _read_one(handle, tz, chosen)
         if document is None:
             skipped.append(handle)
         else:
@@ -82,9 +85,12 @@ def read(source: Any, *, tz: str | None = None, dialect: str | None = None) -> F
     return Feed(merge_documents(documents), tz=tz, findings=notes)
 
 
-def _read_one(handle: Handle, dialect: Dialect | None) -> Document | None:
+def _read_one(handle: Handle, tz: str | None, dialect: Dialect | None) -> Document | None:
     """Return what a stream holds; None where it was only found beside others and is something else."""
-    if handle.found and not looks_like_xml(handle.head()):
+    head = handle.head()
+    if not looks_like_xml(head) and looks_like_csv(head):
+        return read_table(handle, tz=tz, dialect=dialect)
+    if handle.found and not looks_like_xml(head):
         return None
     try:
         return link(read_document(handle), dialect)
@@ -92,6 +98,44 @@ def _read_one(handle: Handle, dialect: Dialect | None) -> Document | None:
         if handle.found:
             return None
         raise
+
+
+def merge(feeds: Iterable[Feed]) -> Feed:
+    """Merge feeds into one; idempotent, and independent of their order.
+
+    Readings that stand in several count once; where they disagree, the one whose block was updated later is taken, else the one of
+    better quality, and a finding says so. What one lacks, such as the ReadingType of its readings, is taken from another that has it.
+
+    Parameters
+    ----------
+    feeds : iterable of Feed
+        What to merge.
+
+    Returns
+    -------
+    Feed
+        Everything that they hold.
+
+    Raises
+    ------
+    ConfigurationError
+        Where there is none, or where they were read with different `tz`.
+
+    Examples
+    --------
+    >>> import smd_notebook as smd
+    >>> home = smd.sample("lapse2024")
+    >>> smd.merge([home, home]).tidy().equals(home.tidy())
+    True
+    """
+    given = list(feeds)
+    if not given:
+        raise ConfigurationError("there is nothing to merge", hint="Pass a list of feeds.")
+    zones = {feed.tz for feed in given}
+    if len(zones) > 1:
+        raise ConfigurationError("feeds that were read with different tz= cannot be merged", hint="Read them with the same tz=.")
+    findings = tuple(dict.fromkeys(finding for feed in given for finding in feed.noticed))
+    return Feed(merge_documents(feed.document for feed in given), tz=zones.pop(), findings=findings)
 
 
 class Feed:
@@ -109,8 +153,8 @@ class Feed:
 
     def __init__(self, document: Document, *, tz: str | None = None, findings: tuple[Finding, ...] = ()) -> None:
         self.document = document
-        self._tz = tz
-        self._noticed = findings
+        self.tz = tz
+        self.noticed = findings
 
     @property
     def usage_points(self) -> list[UsagePoint]:
@@ -141,11 +185,45 @@ class Feed:
 
     @cached_property
     def _resolved(self) -> tuple[list[Series], list[Finding]]:
+        from smd_notebook.bills import bill_findings
         from smd_notebook.frames import series_of, zones_of
 
-        zones, noticed = zones_of(self.document, self._tz)
+        zones, noticed = zones_of(self.document, self.tz)
         series, found = series_of(self.document, zones)
-        return series, [*self._noticed, *self.document.findings, *noticed, *found]
+        return series, [*self.noticed, *self.document.findings, *noticed, *found, *bill_findings(self.document)]
+
+    @property
+    def _zones(self) -> dict[str, str]:
+        """Key of each usage point to its zone; of one without readings, the caller's or the utility's."""
+        dialect = self.document.dialect
+        keys = {point_key_of(summary.entry, self.document) for summary in self.document.summaries}
+        return dict.fromkeys(keys, self.tz or dialect.zone or "UTC") | {one.channel.usage_point: one.zone for one in self._resolved[0]}
+
+    def bills(self) -> pd.DataFrame:
+        """Return one row a bill: its period, what it cost, and the energy that it is for.
+
+        Returns
+        -------
+        DataFrame
+            `usage_point`, `service`, `zone`, `start`, `end`; `bill`, `bill_to_date`, `additional`, `lines_total` [currency], `currency`;
+            `energy` [unit], `unit`; `energy_to_date` [unit_to_date]; `peak_demand` [peak_unit]; `quality`, `tariff`, `n_lines`.
+        """
+        from smd_notebook.bills import bills_frame
+
+        return bills_frame(self.document, self._zones)
+
+    def bill_lines(self) -> pd.DataFrame:
+        """Return one row a line of a bill, keyed by `usage_point` and the bill's `start`.
+
+        Returns
+        -------
+        DataFrame
+            `usage_point`, `zone`, `start`, `end` of the bill; `line` from 1, `kind`, `note`, `amount` [currency], `currency`, `quantity`
+            [unit], `unit`, `unit_cost` [currency], `item_start`, `item_end`, `date_time`.
+        """
+        from smd_notebook.bills import bill_lines_frame
+
+        return bill_lines_frame(self.document, self._zones)
 
     def tidy(
         self,
@@ -196,11 +274,65 @@ class Feed:
             raise ConfigurationError(f"duplicates={duplicates!r} is not known", hint="Say 'resolve' or 'keep'.")
         keep = duplicates == "keep"
         if keep or tz is not None:
-            zones, _ = zones_of(self.document, tz or self._tz)
+            zones, _ = zones_of(self.document, tz or self.tz)
             series, _ = series_of(self.document, zones, keep=keep)
         else:
             series, _ = self._resolved
         return tidy(series, self.document, unit=unit, raw=raw, in_order=keep)
+
+    def select(
+        self,
+        *,
+        channel: str | Iterable[str] | None = None,
+        usage_point: str | Iterable[str] | None = None,
+        start: Any = None,
+        end: Any = None,
+    ) -> Feed:
+        """Return a Feed with some of the channels, or with some of the time.
+
+        Parameters
+        ----------
+        channel, usage_point : str or iterable of str, optional
+            Labels of channels, keys of usage points, as they stand in `tidy`.
+        start, end : str, datetime or Timestamp, optional
+            Readings that start at or after `start` and before `end` are kept. Without an offset they are wall-clock time in the
+            channel's zone.
+
+        Raises
+        ------
+        ConfigurationError
+            Where no channel has this label, or no usage point this key.
+
+        Examples
+        --------
+        >>> import smd_notebook as smd
+        >>> july = smd.sample("lapse2024").select(channel="electricity delivered", start="2024-07-01", end="2024-08-01")
+        >>> len(july.tidy())
+        2976
+        """
+        from smd_notebook.frames import zones_of
+
+        chosen = list(zip(self.document.channels, zones_of(self.document, self.tz)[0], strict=True))
+        for name, wanted in (("channel", channel), ("usage_point", usage_point)):
+            if wanted is None:
+                continue
+            names = {wanted} if isinstance(wanted, str) else set(wanted)
+            attribute = "label" if name == "channel" else name
+            there = {getattr(one, attribute) for one in self.document.channels}
+            if names - there:
+                known = ", ".join(repr(one) for one in sorted(there))
+                raise ConfigurationError(f"there is no {name} {min(names - there)!r} in this feed", hint=f"There is: {known}.")
+            chosen = [(one, zone) for one, zone in chosen if getattr(one, attribute) in names]
+        channels = tuple(cut(one, _seconds(start, zone), _seconds(end, zone)) for one, zone in chosen)
+        points = {one.usage_point for one in channels}
+        dialect = self.document.dialect
+        document = replace(
+            self.document,
+            channels=channels,
+            blocks=tuple(block for one in channels for block in one.blocks),
+            usage_points=tuple(one for one in self.document.usage_points if usage_point_key(one.entry.path, dialect) in points),
+        )
+        return Feed(document, tz=self.tz, findings=self.noticed)
 
     def to_dataframe(self, **options: Any) -> pd.DataFrame:
         """Return the same as `tidy`."""
@@ -270,6 +402,16 @@ class Feed:
         return [
             f"{severity}: {code}" + (f" (x{n})" if n > 1 else "") + "; see feed.findings" for (severity, code), n in sorted(counts.items())
         ]
+
+
+def _seconds(moment: Any, zone: str) -> float | None:
+    """Return an instant as UTC seconds; without an offset it is wall-clock time in `zone`."""
+    if moment is None:
+        return None
+    import pandas as pd
+
+    stamp = pd.Timestamp(moment)
+    return float((stamp if stamp.tzinfo else stamp.tz_localize(zone)).timestamp())
 
 
 def _count(n: int, noun: str) -> str:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from smd_notebook.clock import known_zones, valid_zone, zone_of
 from smd_notebook.errors import Finding, UnitError
 from smd_notebook.espi import codes
-from smd_notebook.espi.links import concatenated
+from smd_notebook.espi.links import concatenated, rows_of
 from smd_notebook.espi.merge import resolve, updated_of
 from smd_notebook.espi.model import MISSING, MISSING_SMALL, Channel, Column, Document, Readings, SmallColumn
 
@@ -126,10 +126,10 @@ def series_of(document: Document, zones: Sequence[str], *, keep: bool = False) -
         readings = _with_quality(_in_range(concatenated(channel), channel, findings), channel, findings)
         order = np.concatenate([places[id(block)] + np.arange(len(block.readings)) for block in channel.blocks])
         if not keep:
-            rows, conflicting = resolve(readings, updated_of(channel, document.feeds))
+            rows, conflicting = resolve(readings, updated_of(channel))
             findings += _duplicates(readings, rows, conflicting, channel)
             if len(rows) != len(readings) or not bool((rows[1:] > rows[:-1]).all()):
-                readings, order = _taken(readings, rows), order[rows]
+                readings, order = rows_of(readings, rows), order[rows]
         found.append(Series(channel, readings, zone, order))
     return found, findings
 
@@ -144,13 +144,6 @@ def _places(document: Document) -> dict[int, int]:
         places[id(block)] = place
         place += len(block.readings)
     return places
-
-
-def _taken(readings: Readings, rows: npt.NDArray[np.intp]) -> Readings:
-    names = ("start", "duration", "value", "cost", "quality", "tou", "tier", "cpp")
-    where = {int(row): place for place, row in enumerate(rows)} if readings.extra else {}
-    extra = {where[row]: node for row, node in readings.extra.items() if row in where}
-    return replace(readings, extra=extra, **{name: getattr(readings, name)[rows] for name in names})
 
 
 def _in_range(readings: Readings, channel: Channel, findings: list[Finding]) -> Readings:

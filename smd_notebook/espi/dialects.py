@@ -37,6 +37,8 @@ class Dialect:
 
 
 STANDARD = Dialect("standard")
+#: Name of the dialect of portals' CSV tables, whatever the utility.
+TABLE = "portal-csv"
 DIALECTS: tuple[Dialect, ...] = (
     Dialect("pge", ("pge.com",), "America/Los_Angeles", unique_usage_points=True),
     Dialect("sce", ("sce.com",), "America/Los_Angeles"),

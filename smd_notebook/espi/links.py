@@ -14,11 +14,14 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from smd_notebook.errors import Finding
 from smd_notebook.espi import codes
 from smd_notebook.espi.dialects import STANDARD, Dialect, dialect_of
 from smd_notebook.espi.model import (
+    COLUMNS,
+    EMPTY,
     MISSING,
     Block,
     Channel,
@@ -268,6 +271,21 @@ def _usage_point(series: _Series, document: Document, named: set[str]) -> UsageP
     return document.usage_points[0] if len(paths) == 1 and (not path or not paths & named) else None
 
 
+def point_key_of(entry: Entry, document: Document) -> str:
+    """Return the key of the UsagePoint that a summary belongs to: by its path, by the UsagePoints' links, or the only one."""
+    path = ""
+    for href in (entry.href, entry.up):
+        if match := _USAGE_POINT.match(path_of(href)):
+            path = match[1]
+            break
+    if not path:
+        own = {path_of(href) for href in (entry.href, entry.up)} - {""}
+        named = [one.entry.path for one in document.usage_points if own & {path_of(href) for href in one.entry.related}]
+        paths = {one.entry.path for one in document.usage_points}
+        path = named[0] if named else (paths.pop() if len(paths) == 1 else "")
+    return usage_point_key(path, document.dialect)
+
+
 def find_by_links(found: Sequence[R], *entries: Entry | None) -> R | None:
     """Return the resource that one of the entries' related links names, else the only one there is (copies count once)."""
     for entry in entries:
@@ -459,6 +477,31 @@ def _always(name: Callable[[Channel], str], channel: Channel) -> bool:
     return name is _NAMES[1] and channel.measure in ("power", "register", "other") and channel.unit is not None
 
 
+def rows_of(readings: Readings, rows: npt.NDArray[np.intp]) -> Readings:
+    """Return some rows of readings, in the order given."""
+    where = {int(row): place for place, row in enumerate(rows)} if readings.extra else {}
+    extra = {where[row]: node for row, node in readings.extra.items() if row in where}
+    return replace(readings, extra=extra, **{name: getattr(readings, name)[rows] for name in COLUMNS})
+
+
+def cut(channel: Channel, start: float | None, end: float | None) -> Channel:
+    """Return the channel with the readings that start at or after `start` and before `end` [s since 1970-01-01T00:00Z]."""
+    if start is None and end is None:
+        return channel
+    blocks = []
+    for block in channel.blocks:
+        begins = block.readings.start
+        inside = begins != MISSING
+        if start is not None:
+            inside &= begins >= start
+        if end is not None:
+            inside &= begins < end
+        rows = np.flatnonzero(inside)
+        if len(rows):
+            blocks.append(block if len(rows) == len(begins) else replace(block, readings=rows_of(block.readings, rows)))
+    return replace(channel, blocks=tuple(blocks))
+
+
 def concatenated(channel: Channel) -> Readings:
     """Return all readings of a channel, in document order, on the smallest exponent that any of its blocks needs.
 
@@ -483,6 +526,7 @@ def concatenated(channel: Channel) -> Readings:
     for part in parts:
         extra.update({offset + row: node for row, node in part.extra.items()})
         offset += len(part)
-    names = ("start", "duration", "cost", "quality", "tou", "tier", "cpp")
-    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    if not parts:
+        return EMPTY
+    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS if name != "value"}
     return Readings(value=np.concatenate(values), exponent=exponent, extra=extra, **columns)

@@ -15,8 +15,10 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from smd_notebook.errors import Finding
 from smd_notebook.espi.codes import QUALITY_RANK
-from smd_notebook.espi.links import label, link, usage_point_key
+from smd_notebook.espi.dialects import TABLE
+from smd_notebook.espi.links import concatenated, label, link, usage_point_key
 from smd_notebook.espi.model import COLUMNS, MISSING, MISSING_SMALL, Block, Channel, Column, Document, Entry, Readings, UsagePoint, path_of
 
 T = TypeVar("T")
@@ -88,12 +90,9 @@ def _hash(readings: Readings) -> npt.NDArray[np.uint64]:
     return mixed
 
 
-def updated_of(channel: Channel, feeds: Sequence[Entry]) -> npt.NDArray[np.float64]:
-    """Return when each reading's block was updated, by its entry, else by its feed [s since 1970-01-01T00:00Z]."""
-    of_feed = {feed.source: instant(feed.updated) for feed in feeds}
-    when = [
-        instant(block.entry.updated) if block.entry.updated else of_feed.get(block.entry.source, float("-inf")) for block in channel.blocks
-    ]
+def updated_of(channel: Channel) -> npt.NDArray[np.float64]:
+    """Return when each reading's block was updated [s since 1970-01-01T00:00Z]."""
+    when = [instant(block.updated) for block in channel.blocks]
     return np.repeat(np.array(when), [len(block.readings) for block in channel.blocks])
 
 
@@ -114,7 +113,7 @@ def merge_documents(documents: Iterable[Document]) -> Document:
     for document in completed:
         for channel in document.channels:
             together.setdefault(channel.key, []).append(channel)
-    channels = [_joined(same) for _, same in sorted(together.items(), key=lambda item: repr(item[0]))]
+    channels, noticed = _without_tables([_joined(same) for _, same in sorted(together.items(), key=lambda item: repr(item[0]))])
     dialects = {document.dialect.name: document.dialect for document in ordered}
     points: dict[str, UsagePoint] = {}
     for document in completed:
@@ -123,7 +122,7 @@ def merge_documents(documents: Iterable[Document]) -> Document:
             points[key] = max(points.get(key, point), point, key=lambda one: (instant(one.entry.updated), _said(one)))
     return Document(
         sources=tuple(sorted({source for document in ordered for source in document.sources})),
-        feeds=tuple(feed for document in ordered for feed in document.feeds),
+        feeds=_distinct(feed for document in ordered for feed in document.feeds),
         usage_points=tuple(points[key] for key in sorted(points)),
         meter_readings=_distinct(one for document in ordered for one in document.meter_readings),
         reading_types=_distinct(one for document in ordered for one in document.reading_types),
@@ -135,51 +134,77 @@ def merge_documents(documents: Iterable[Document]) -> Document:
         blocks=tuple(block for channel in channels for block in channel.blocks),
         channels=tuple(label(channels)),
         dialect=dialects[min(dialects)],
-        findings=tuple(dict.fromkeys(finding for document in completed for finding in document.findings)),
+        findings=tuple(dict.fromkeys([*(finding for document in completed for finding in document.findings), *noticed])),
     )
 
 
 def _completed(document: Document, others: Sequence[Document]) -> Document:
-    """Return the document, linked again with what its links name and only other documents have."""
+    """Return the document with what its channels lack and only other documents have, where its links name it."""
+    lacking = [channel for channel in document.channels if None in (channel.reading_type, channel.local_time, channel.service)]
+    taken = _named_elsewhere(document, others) if lacking else {}
+    if not taken:
+        return document
+    groups: dict[str, Any] = {name: (*getattr(document, name), *items) for name, items in taken.items()}
+    blocks = tuple(block for channel in lacking for block in channel.blocks)
+    part = link(replace(document, channels=(), blocks=blocks, findings=(), **groups), document.dialect)
+    channels = tuple(channel for channel in document.channels if channel not in lacking) + part.channels
+    before = tuple(finding for finding in document.findings if finding.code != "reading-type-missing")
+    points = part.usage_points
+    return replace(document, channels=channels, usage_points=points, findings=tuple(dict.fromkeys(before + part.findings)))
+
+
+def _named_elsewhere(document: Document, others: Sequence[Document]) -> dict[str, list[Any]]:
+    """Return what the document's links name, and the links of that name in turn, that it does not have itself."""
     own = {one.entry.path for group in _linked(document) for one in group}
     named = _named(document)
     taken: dict[str, list[Any]] = {}
-    while True:
-        found = [
-            (name, one)
-            for other in others
-            if other is not document
-            for name, group in zip(_LINKED, _linked(other), strict=True)
-            for one in group
-            if one.entry.path and one.entry.path in named and one.entry.path not in own
-        ]
-        if not found:
-            break
+    pool = [
+        (name, one)
+        for other in others
+        if other is not document
+        for name, group in zip(_LINKED, _linked(other), strict=True)
+        for one in group
+    ]
+    while found := [(name, one) for name, one in pool if one.entry.path and one.entry.path in named and one.entry.path not in own]:
         for name, one in found:
             if one.entry.path not in own:
                 own.add(one.entry.path)
                 taken.setdefault(name, []).append(one)
                 named |= {path_of(href) for href in one.entry.related}
-    if not taken:
-        return document
-    groups: dict[str, Any] = {name: (*getattr(document, name), *items) for name, items in taken.items()}
-    before = {finding for finding in document.findings if finding.code not in _LINK_CODES}
-    kept = tuple(finding for finding in document.findings if finding in before)
-    again = link(replace(document, findings=kept, **groups), document.dialect)
-    own_again: dict[str, Any] = {name: getattr(document, name) for name in taken if name != "usage_points"}
-    return replace(again, **own_again)
+    return taken
+
+
+def _without_tables(channels: list[Channel]) -> tuple[list[Channel], list[Finding]]:
+    """Leave out the channels of a portal's table whose energy an XML feed holds as well, unrounded."""
+    findings, kept = [], []
+    exact = [channel for channel in channels if channel.dialect.name != TABLE]
+    for channel in channels:
+        twin = next((other for other in exact if _says_the_same(channel, other)), None) if channel.dialect.name == TABLE else None
+        if twin is None:
+            kept.append(channel)
+            continue
+        text = "a CSV table holds the same readings as an XML feed, only rounded; the XML was taken"
+        findings.append(Finding("table-left-out", "info", text, n=len(channel), source=channel.blocks[0].entry.source))
+    return kept, findings
+
+
+def _says_the_same(table: Channel, other: Channel) -> bool:
+    """Whether at least nine in ten rows of a table stand in another channel, and these agree with it but for rounding."""
+    if (table.service, table.measure, table.unit) != (other.service, other.measure, other.unit):
+        return False
+    if "unstated" not in (table.flow, other.flow) and table.flow != other.flow:
+        return False
+    ours, theirs = concatenated(table), concatenated(other)
+    _, at, there = np.intersect1d(ours.start, theirs.start, return_indices=True)
+    if len(at) < 0.9 * len(ours):
+        return False
+    step = 10.0 ** (table.power_of_ten + ours.exponent)
+    there_value = theirs.value[there] * 10.0 ** (other.power_of_ten + theirs.exponent)
+    agree = (np.abs(ours.value[at] * step - there_value) <= 0.5000001 * step) & (ours.duration[at] == theirs.duration[there])
+    return bool(agree.mean() >= 0.95)
 
 
 _LINKED = ("usage_points", "meter_readings", "reading_types", "local_times")
-_LINK_CODES = {
-    "reading-type-missing",
-    "link-guessed",
-    "outside-block",
-    "times-from-block",
-    "time-missing",
-    "duration-missing",
-    "duration-unknown",
-}
 
 
 def _linked(document: Document) -> list[Sequence[Any]]:
@@ -218,7 +243,7 @@ def _digest_block(block: Block) -> str:
     digest = hashlib.sha256()
     for name in COLUMNS:
         digest.update(getattr(block.readings, name).tobytes())
-    digest.update(repr((block.readings.exponent, sorted(block.readings.extra.items()), block.interval, block.entry.updated)).encode())
+    digest.update(repr((block.readings.exponent, sorted(block.readings.extra.items()), block.interval, block.updated)).encode())
     return digest.hexdigest()
 
 
@@ -250,4 +275,6 @@ def _distinct(things: Iterable[T]) -> tuple[T, ...]:
 
 
 def _bare(thing: Any) -> Any:
+    if isinstance(thing, Entry):
+        return _placeless(thing)
     return replace(thing, entry=Entry(href=thing.entry.href, up=thing.entry.up, related=thing.entry.related))

@@ -327,15 +327,18 @@ class Readings:
 
 
 COLUMNS = ("start", "duration", "value", "cost", "quality", "tou", "tier", "cpp")
+_NONE, _NONE_SMALL = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int16)
+EMPTY = Readings(_NONE, _NONE, _NONE, _NONE, _NONE_SMALL, _NONE_SMALL, _NONE_SMALL, _NONE_SMALL)
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """One IntervalBlock: its own interval, its readings, and the entry it stood in."""
+    """One IntervalBlock: its own interval, its readings, the entry it stood in, and when that (else its feed) was updated."""
 
     readings: Readings
     interval: Interval | None = None
     entry: Entry = field(default_factory=Entry)
+    updated: str = ""
     extra: Node = field(default_factory=dict)
 
 

@@ -6,7 +6,7 @@ never declared. An element of any other namespace is kept in ``extra`` under ``{
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 from xml.parsers import expat
 
@@ -315,7 +315,7 @@ class _Reader:
                             self._take_resource(key, item if isinstance(item, dict) else ({"#text": item} if item.strip() else {}), entry)
         for readings, block in self._blocks_of_entry:
             interval, extra = _interval(block, self._note)
-            self._lists["blocks"].append(Block(readings, interval, entry, extra))
+            self._lists["blocks"].append(Block(readings, interval, entry, entry.updated, extra))
         self._blocks_of_entry = []
 
     def _take_resource(self, key: str, node: Node, entry: Entry) -> None:
@@ -338,6 +338,9 @@ class _Reader:
             for (code, text), count in self._notes.items()
         )
         lists: dict[str, Any] = {name: tuple(items) for name, items in self._lists.items()}
+        if lists["feeds"]:
+            of_feed = lists["feeds"][0].updated
+            lists["blocks"] = tuple(block if block.updated else replace(block, updated=of_feed) for block in lists["blocks"])
         return Document(sources=(self._handle.name,), findings=findings, **lists)
 
 

@@ -271,7 +271,8 @@ def _readings(readings: Readings, espi: str, xml: Any) -> Iterator[str]:
     value = _texts(readings.value, readings.exponent)
     tier, tou, cpp = _texts(readings.tier), _texts(readings.tou), _texts(readings.cpp)
     for row in range(len(readings)):
-        extra = readings.extra.get(row, {})
+        extra = dict(readings.extra.get(row, {}))
+        left = _left_in_period(extra)
         parts = [f"        <{espi}IntervalReading>\n"]
         for name, text in (("cost", cost[row]), ("ReadingQuality", quality[row])):
             if text and not (name == "ReadingQuality" and name in extra):
@@ -292,6 +293,19 @@ def _readings(readings: Readings, espi: str, xml: Any) -> Iterator[str]:
         parts += [xml(name, item, espi, 10) for name, item in extra.items() if name != "ReadingQuality"]
         parts.append(f"        </{espi}IntervalReading>\n")
         yield "".join(parts)
+
+
+def _left_in_period(extra: Node) -> Node:
+    """Take from `extra`, and return, what the reading's own timePeriod held beyond start and duration."""
+    periods = extra.get("timePeriod")
+    if not isinstance(periods, list) or not periods or not isinstance(periods[-1], dict) or {"start", "duration"} & periods[-1].keys():
+        return {}
+    *others, left = periods
+    if others:
+        extra["timePeriod"] = others
+    else:
+        del extra["timePeriod"]
+    return left
 
 
 def _texts(column: Any, exponent: int = 0) -> list[str]:
