@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from smd_notebook.feed import merge as merge
     from smd_notebook.feed import read as read
     from smd_notebook.households import sample as sample
+    from smd_notebook.tables import read_tidy as read_tidy
     from smd_notebook.versions import show_versions as show_versions
 
     __version__: str
@@ -40,6 +41,7 @@ _PUBLIC = {
     "net": "analysis.bins",
     "plot": "plot",
     "read": "feed",
+    "read_tidy": "tables",
     "resample": "analysis.bins",
     "sample": "households",
     "show_versions": "versions",

@@ -1,12 +1,13 @@
-"""The command line: ``smd-notebook summary FILE...``."""
+"""The command line: ``smd-notebook summary FILE...`` and its like."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
-from smd_notebook.errors import SmdError
+from smd_notebook.errors import ConfigurationError, SmdError
 
 __all__ = ["main"]
 
@@ -24,8 +25,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     summary = commands.add_parser("summary", help="say what Green Button files hold and what is wrong with them")
     summary.add_argument("files", nargs="+", metavar="FILE", help="XML, zip or gzip file, directory or pattern")
     summary.add_argument("--tz", help="IANA time zone, where the feed's own is wrong or missing")
+    convert = commands.add_parser("convert", help="turn Green Button files into one table or dataset")
+    convert.add_argument("files", nargs="+", metavar="FILE", help="XML, CSV, zip or gzip file, directory or pattern")
+    convert.add_argument(
+        "--to", required=True, type=Path, metavar="OUT", help="file to write: .csv, .csv.gz, .parquet, .nc, .zarr, .xml or .xml.gz"
+    )
+    convert.add_argument("--tz", help="IANA time zone, where the feed's own is wrong or missing")
+    convert.add_argument("--alias", action="store_true", help="replace identifiers and leave out what is personal, for publishing")
     versions = commands.add_parser("versions", help="show the versions of everything that matters")
     summary.set_defaults(run=_summary)
+    convert.set_defaults(run=_convert)
     versions.set_defaults(run=_versions)
     chosen = parser.parse_args(arguments)
     try:
@@ -45,6 +54,26 @@ def _summary(chosen: argparse.Namespace) -> None:
         where = f" [{row['channel']}]" if row["channel"] else ""
         times = f" (x{row['n']})" if row["n"] > 1 else ""
         print(f"{row['severity']:<8}{row['code']}{where}{times}: {row['message']}. {row['suggestion']}".rstrip())
+
+
+def _convert(chosen: argparse.Namespace) -> None:
+    from smd_notebook.feed import read
+
+    feed = read(chosen.files, tz=chosen.tz)
+    feed = feed.alias() if chosen.alias else feed
+    out: Path = chosen.to
+    writers = {
+        ".csv": feed.to_csv,
+        ".parquet": feed.to_parquet,
+        ".xml": feed.to_espi,
+        ".nc": lambda path: feed.to_datatree().to_netcdf(path, engine="h5netcdf"),
+        ".zarr": lambda path: feed.to_datatree().to_zarr(path),
+    }
+    suffix = out.with_suffix("").suffix if out.suffix == ".gz" else out.suffix
+    if suffix not in writers:
+        raise ConfigurationError(f"what {out.name} should be cannot be told from its ending", hint="Use one of " + ", ".join(writers) + ".")
+    writers[suffix](out)
+    print(f"{out}: {sum(map(len, feed.channels)):,} readings of {len(feed.channels)} channels")
 
 
 def _versions(_: argparse.Namespace) -> None:

@@ -1,8 +1,8 @@
-"""UsageSummaries to two long frames: bills, and the lines of bills."""
+"""UsageSummaries to two long frames, bills and the lines of bills; and what a feed says of its customers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +11,12 @@ import numpy as np
 from smd_notebook.errors import Finding
 from smd_notebook.espi import codes
 from smd_notebook.espi.links import point_key_of
-from smd_notebook.espi.model import Document, Measurement, Summary
+from smd_notebook.espi.model import Document, Measurement, Other, Summary
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["BILL_COLUMNS", "BILL_LINE_COLUMNS", "bill_findings", "bill_lines_frame", "bills_frame"]
+__all__ = ["BILL_COLUMNS", "BILL_LINE_COLUMNS", "bill_findings", "bill_lines_frame", "bills_frame", "customers_frame"]
 
 BILL_COLUMNS = (
     "usage_point",
@@ -267,3 +267,37 @@ def _energy_differs(summary: Summary) -> bool:
 
 def _near(one: Decimal, other: Decimal) -> bool:
     return abs(one - other) <= max(abs(other) * Decimal("1e-4"), Decimal("1e-9"))
+
+
+def customers_frame(document: Document) -> pd.DataFrame:
+    """Return what a feed says of its customers as a long frame: `resource`, `number`, `field`, `value`."""
+    import pandas as pd
+
+    rows = [
+        (other.element, number, path, text)
+        for number, other in enumerate((one for one in document.others if isinstance(one, Other)), 1)
+        for path, text in _leaves(other.node)
+    ]
+    columns = {
+        name: pd.array(np.array([row[place] for row in rows], dtype=object), dtype="str")
+        for place, name in ((0, "resource"), (2, "field"), (3, "value"))
+    }
+    return pd.DataFrame(
+        {
+            "resource": columns["resource"],
+            "number": np.array([row[1] for row in rows], dtype=np.int64),
+            "field": columns["field"],
+            "value": columns["value"],
+        }
+    )
+
+
+def _leaves(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(node, dict):
+        for name, value in node.items():
+            yield from _leaves(value, f"{path}.{name}".strip("."))
+    elif isinstance(node, list):
+        for value in node:
+            yield from _leaves(value, path)
+    elif node not in ("", None):
+        yield path, str(node)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import html
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -24,6 +26,7 @@ from smd_notebook.espi.source import Handle, handles
 
 if TYPE_CHECKING:
     import pandas as pd
+    import xarray as xr
 
     from smd_notebook.frames import Series
 
@@ -265,7 +268,7 @@ class Feed:
         --------
         >>> import smd_notebook as smd
         >>> frame = smd.sample("lapse2024").tidy(unit="kWh")
-        >>> round(frame[frame["channel"] == "electricity delivered"]["value"].sum(), 3)
+        >>> float(frame[(frame["usage_point"] == "lapse2024-net") & (frame["flow"] == "delivered")]["value"].sum().round(3))
         9748.676
         """
         from smd_notebook.frames import series_of, tidy, zones_of
@@ -306,7 +309,7 @@ class Feed:
         Examples
         --------
         >>> import smd_notebook as smd
-        >>> july = smd.sample("lapse2024").select(channel="electricity delivered", start="2024-07-01", end="2024-08-01")
+        >>> july = smd.sample("lapse2024").select(channel="electricity delivered (2)", start="2024-07-01", end="2024-08-01")
         >>> len(july.tidy())
         2976
         """
@@ -344,6 +347,87 @@ class Feed:
         from smd_notebook.findings import as_frame
 
         return as_frame(self._resolved[1])
+
+    # -- other shapes ------------------------------------------------------------------------------------------------------------------
+
+    def to_xarray(self) -> xr.Dataset:
+        """Return one Dataset of all channels, over naive UTC `time` with CF attributes, bounds and local coordinates.
+
+        Returns
+        -------
+        Dataset
+            A variable for each channel, named after its label [its unit, in the attributes], over `time` (interval start); coordinates
+            `time_bnds`, `local_time`, `local_date`, `utc_offset` [s].
+
+        Raises
+        ------
+        ConfigurationError
+            Where channels have unlike steps or zones; `to_datatree` takes them all.
+        """
+        from smd_notebook.datasets import dataset
+
+        return dataset(self._resolved[0], self.document)
+
+    def to_datatree(self) -> xr.DataTree:
+        """Return a DataTree with a group for each channel, such as ``up1/delivered``, each with its own time axis."""
+        from smd_notebook.datasets import datatree
+
+        return datatree(self._resolved[0], self.document)
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write the tidy frame as CSV, with `start_utc` and `end_utc` as ISO 8601 with a Z; `smd_notebook.read_tidy` reads it back."""
+        from smd_notebook.tables import write_csv
+
+        write_csv(self.tidy(), path)
+
+    def to_parquet(self, path: str | Path) -> None:
+        """Write the tidy frame as Parquet, with timestamps in UTC; `smd_notebook.read_tidy` reads it back.
+
+        Raises
+        ------
+        ConfigurationError
+            Where pyarrow is not installed.
+        """
+        from smd_notebook.tables import write_parquet
+
+        write_parquet(self.tidy(), path)
+
+    def to_espi(self, path: str | Path) -> None:
+        """Write everything as one ESPI feed (a name that ends in .gz is compressed); secrets are not written."""
+        from smd_notebook.espi.writer import write_document
+
+        data = write_document(self.document)
+        Path(path).write_bytes(gzip.compress(data, mtime=0) if str(path).endswith(".gz") else data)
+
+    def alias(self) -> Feed:
+        """Return a Feed for publishing: no identifier, address, name or link of the utility's is left in it.
+
+        Usage points get names made from their readings, so that the same data has the same name and unlike homes never share one.
+        Customers, authorizations and everything else that is not usage or bills is left out; a finding says how much.
+
+        Examples
+        --------
+        >>> import smd_notebook as smd
+        >>> home = smd.sample("lapse2024").alias()
+        >>> all(point.startswith("home-") for point in home.tidy()["usage_point"].unique())
+        True
+        """
+        from smd_notebook.espi.alias import aliased
+
+        return Feed(aliased(self.document), tz=self.tz)
+
+    def customers(self) -> pd.DataFrame:
+        """Return the retail-customer resources (espi customer.xsd) as a long frame: what a feed says of a person, so handle it with care.
+
+        Returns
+        -------
+        DataFrame
+            `resource` (Customer, ServiceLocation, …), `number` of the resource, `field` (its path, such as ``mainAddress.postalCode``),
+            `value` as text.
+        """
+        from smd_notebook.bills import customers_frame
+
+        return customers_frame(self.document)
 
     # -- how it looks ------------------------------------------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ from smd_notebook.espi.model import MISSING, MISSING_SMALL, Channel, Column, Doc
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["TIDY_COLUMNS", "Series", "series_of", "tidy", "zones_of"]
+__all__ = ["TIDY_COLUMNS", "Series", "categories_of", "costs_of", "scaled", "series_of", "tidy", "values_of", "zones_of"]
 
 #: The columns of a tidy frame, in order, always all present.
 TIDY_COLUMNS = (
@@ -47,7 +47,17 @@ TIDY_COLUMNS = (
     "cost",
     "currency",
 )
-MEASURES = ("energy", "power", "register", "volume", "other")
+#: The code list of each categorical column, the same in every frame, so that frames concatenate.
+_LISTS: dict[str, tuple[str, ...]] = {
+    "service": tuple(codes.SERVICE.values()),
+    "measure": ("energy", "power", "register", "volume", "other"),
+    "flow": codes.FLOWS,
+    "zone": known_zones(),
+    "unit": codes.UNIT_SYMBOLS,
+    "quality": tuple(codes.QUALITY.values()),
+    "currency": tuple(codes.CURRENCY.values()),
+}
+_LISTED = {column: set(names) for column, names in _LISTS.items()}
 
 #: Integers up to this are exact as float64, and so are powers of ten up to the other.
 _EXACT = 1 << 53
@@ -253,7 +263,8 @@ def tidy(
         empty = np.empty(0, dtype=np.int16 if name in ("quality", "tou", "tier", "cpp") else np.int64)
         return np.concatenate([empty, *(getattr(one.readings, name) for one in series)])
 
-    def repeated(values: Sequence[Any], dtype: pd.CategoricalDtype) -> pd.Categorical:
+    def repeated(name: str, values: Sequence[str | None]) -> pd.Categorical:
+        dtype = categories_of(name, values)
         places = dtype.categories.get_indexer(pd.Index(values, dtype=object))
         return pd.Categorical.from_codes(np.repeat(places, counts), dtype=dtype)
 
@@ -263,28 +274,24 @@ def tidy(
     start, duration = column("start"), column("duration")
     columns["usage_point"] = strings([one.channel.usage_point for one in series])
     columns["channel"] = strings([one.channel.label for one in series])
-    columns["service"] = repeated(
-        [one.channel.service for one in series], _categories(codes.SERVICE.values(), [one.channel.service for one in series])
-    )
-    columns["measure"] = repeated([one.channel.measure for one in series], _categories(MEASURES))
-    columns["flow"] = repeated([one.channel.flow for one in series], _categories(codes.FLOWS))
-    columns["zone"] = repeated([one.zone for one in series], _zone_dtype())
+    columns["service"] = repeated("service", [one.channel.service for one in series])
+    columns["measure"] = repeated("measure", [one.channel.measure for one in series])
+    columns["flow"] = repeated("flow", [one.channel.flow for one in series])
+    columns["zone"] = repeated("zone", [one.zone for one in series])
     shown = zones[0] if len(zones) == 1 else "UTC"
     known = start != MISSING
     columns["start"] = _instants(start, known, shown)
     columns["end"] = _instants(start + duration, known, shown)
     columns["duration"] = duration.astype("timedelta64[s]").astype("timedelta64[us]")
-    columns["value"] = np.concatenate([np.empty(0), *(_values(one, unit) for one in series)])
-    units = [(unit or one.channel.unit) if one.channel.unit else None for one in series]
-    columns["unit"] = repeated(units, _categories(codes.UNIT_SYMBOLS, units))
+    columns["value"] = np.concatenate([np.empty(0), *(values_of(one, unit) for one in series)])
+    columns["unit"] = repeated("unit", [(unit or one.channel.unit) if one.channel.unit else None for one in series])
     columns["quality"] = _qualities(column("quality"))
     columns["tou"] = _small_integers(column("tou"))
     columns["tou_name"] = pd.array(_tou_names(column("tou"), document), dtype="str")
     columns["tier"] = _small_integers(column("tier"))
     columns["cpp"] = _small_integers(column("cpp"))
-    columns["cost"] = np.concatenate([np.empty(0), *(_costs(one) for one in series)])
-    priced = [one.channel.currency for one in series]
-    columns["currency"] = repeated(priced, _categories(codes.CURRENCY.values(), priced))
+    columns["cost"] = np.concatenate([np.empty(0), *(costs_of(one) for one in series)])
+    columns["currency"] = repeated("currency", [one.channel.currency for one in series])
     if raw:
         values = np.concatenate([np.empty(0, dtype=np.int64), *(one.readings.value for one in series)])
         columns["raw_value"] = _integers(values, values == MISSING, "Int64") if (values == MISSING).any() else values
@@ -300,7 +307,14 @@ def _power(one: Series) -> int:
     return one.channel.power_of_ten + one.readings.exponent
 
 
-def _values(one: Series, unit: str | None) -> npt.NDArray[np.float64]:
+def values_of(one: Series, unit: str | None = None) -> npt.NDArray[np.float64]:
+    """Return physical values, in `unit` or in the channel's own.
+
+    Raises
+    ------
+    UnitError
+        Where the one cannot be turned into the other.
+    """
     symbol = one.channel.unit
     factor = Fraction(1)
     if unit is not None and symbol is not None:
@@ -311,7 +325,7 @@ def _values(one: Series, unit: str | None) -> npt.NDArray[np.float64]:
     return scaled(one.readings.value, _power(one), factor)
 
 
-def _costs(one: Series) -> npt.NDArray[np.float64]:
+def costs_of(one: Series) -> npt.NDArray[np.float64]:
     """Return costs in currency units; missing throughout where every cost is 0, which is how utilities write that they send none."""
     raw = one.readings.cost
     if not ((raw != MISSING) & (raw != 0)).any():
@@ -327,18 +341,17 @@ def _instants(seconds: Column, known: npt.NDArray[np.bool_], zone: str) -> pd.Da
     return pd.DatetimeIndex(stamps, tz="UTC").tz_convert(zone)
 
 
-@lru_cache(maxsize=1)
-def _zone_dtype() -> pd.CategoricalDtype:
-    return _categories(known_zones())
+def categories_of(column: str, present: Sequence[str | None] = ()) -> pd.CategoricalDtype:
+    """Return a column's categorical type: the whole code list, and whatever else is there behind it."""
+    others = {name for name in present if name is not None} - _LISTED[column]
+    return _dtype(column, tuple(sorted(others)))
 
 
-def _categories(names: Any, present: Sequence[str | None] = ()) -> pd.CategoricalDtype:
-    """Return a categorical type with the whole code list, and whatever else is there behind it."""
+@lru_cache(maxsize=64)
+def _dtype(column: str, others: tuple[str, ...]) -> pd.CategoricalDtype:
     import pandas as pd
 
-    listed = list(names)
-    others = sorted({name for name in present if name is not None} - set(listed))
-    return pd.CategoricalDtype(pd.Index(listed + others, dtype=object).astype("str"))
+    return pd.CategoricalDtype(pd.Index([*_LISTS[column], *others], dtype=object).astype("str"))
 
 
 def _qualities(column: SmallColumn) -> pd.Categorical:
@@ -349,7 +362,7 @@ def _qualities(column: SmallColumn) -> pd.Categorical:
     listed = np.array(known + others, dtype=np.int64)
     places = np.full(1 << 16, -1, dtype=np.int16)
     places[listed & 0xFFFF] = np.arange(len(listed))
-    dtype = _categories(codes.QUALITY.values(), [f"quality{code}" for code in others])
+    dtype = categories_of("quality", [f"quality{code}" for code in others])
     return pd.Categorical.from_codes(places[column.view(np.uint16)], dtype=dtype)
 
 
