@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from smd_notebook.errors import ConfigurationError, SmdError
@@ -62,12 +62,12 @@ def _convert(chosen: argparse.Namespace) -> None:
     feed = read(chosen.files, tz=chosen.tz)
     feed = feed.alias() if chosen.alias else feed
     out: Path = chosen.to
-    writers = {
+    writers: dict[str, Callable[[Path], None]] = {
         ".csv": feed.to_csv,
         ".parquet": feed.to_parquet,
         ".xml": feed.to_espi,
-        ".nc": lambda path: feed.to_datatree().to_netcdf(path, engine="h5netcdf"),
-        ".zarr": lambda path: feed.to_datatree().to_zarr(path),
+        ".nc": feed.to_netcdf,
+        ".zarr": feed.to_zarr,
     }
     suffix = out.with_suffix("").suffix if out.suffix == ".gz" else out.suffix
     if suffix not in writers:

@@ -6,6 +6,7 @@ Texts say what is wrong, where, and what to do; they never hold a reading, a tok
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Literal
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "SmdWarning",
     "TimeZoneError",
     "UnitError",
+    "needs",
 ]
 
 Severity = Literal["info", "warning", "error"]
@@ -125,6 +127,20 @@ class TimeZoneError(SmdError, ValueError):
 
 class ConfigurationError(SmdError):
     """A setting, an optional package or an argument is missing or wrong."""
+
+
+def needs(what: str, package: str, extra: str) -> None:
+    """Raise where an optional package is not installed.
+
+    Raises
+    ------
+    ConfigurationError
+        It names the extra to install.
+
+    >>> needs("Arrays", "numpy", "none")
+    """
+    if find_spec(package) is None:
+        raise ConfigurationError(f"{what} needs {package}", hint=f"pip install 'smd_notebook[{extra}]'")
 
 
 class SmdWarning(UserWarning):

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from smd_notebook.errors import ConfigurationError, Finding, NotEspiError
+from smd_notebook.errors import ConfigurationError, Finding, NotEspiError, needs
 from smd_notebook.espi.dialects import Dialect, dialect_named
 from smd_notebook.espi.links import cut, link, point_key_of, usage_point_key
 from smd_notebook.espi.merge import merge_documents
@@ -391,6 +391,28 @@ class Feed:
         from smd_notebook.tables import write_parquet
 
         write_parquet(self.tidy(), path)
+
+    def to_netcdf(self, path: str | Path) -> None:
+        """Write the DataTree as netCDF 4; ``xarray.open_datatree`` reads it back.
+
+        Raises
+        ------
+        ConfigurationError
+            Where h5netcdf is not installed.
+        """
+        needs("netCDF", "h5netcdf", "io")
+        self.to_datatree().to_netcdf(path, engine="h5netcdf")
+
+    def to_zarr(self, path: str | Path) -> None:
+        """Write the DataTree as Zarr; ``xarray.open_datatree`` reads it back.
+
+        Raises
+        ------
+        ConfigurationError
+            Where zarr is not installed.
+        """
+        needs("Zarr", "zarr", "cohort")
+        self.to_datatree().to_zarr(path)
 
     def to_espi(self, path: str | Path) -> None:
         """Write everything as one ESPI feed (a name that ends in .gz is compressed); secrets are not written."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from smd_notebook.errors import ConfigurationError, NotEspiError, ReadError
+from smd_notebook.errors import NotEspiError, ReadError, needs
 from smd_notebook.frames import TIDY_COLUMNS, categories_of
 
 if TYPE_CHECKING:
@@ -67,13 +66,8 @@ def write_parquet(frame: pd.DataFrame, path: str | Path) -> None:
     ConfigurationError
         Where pyarrow is not installed.
     """
-    _needs_pyarrow()
+    needs("Parquet", "pyarrow", "io")
     _plain(frame).to_parquet(path, index=False, engine="pyarrow", compression="zstd")
-
-
-def _needs_pyarrow() -> None:
-    if find_spec("pyarrow") is None:
-        raise ConfigurationError("Parquet needs pyarrow", hint="pip install 'smd_notebook[io]'")
 
 
 def read_tidy(path: str | Path) -> pd.DataFrame:
@@ -114,7 +108,7 @@ def read_tidy(path: str | Path) -> pd.DataFrame:
     with path.open("rb") as file:
         parquet = file.read(4) == b"PAR1"
     if parquet:
-        _needs_pyarrow()
+        needs("Parquet", "pyarrow", "io")
         plain = pd.read_parquet(path)
     else:
         # numbers as text, because Python's float() reads each right to the last bit with every pandas

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 from xml.parsers import expat
 
-from smd_notebook.errors import BrokenXmlError, Finding, NotEspiError
+from smd_notebook.errors import BrokenXmlError, Finding, NotEspiError, ReadError
 from smd_notebook.espi.model import (
     Block,
     Document,
@@ -32,6 +32,8 @@ from smd_notebook.espi.source import Handle
 Family = Literal["espi", "customer", "atom", "none", "undeclared", "foreign"]
 
 _SPACE = b" \t\r\n"
+#: Bytes that tell what a stream is.
+_ENOUGH = 4
 _UTF8_BOM = b"\xef\xbb\xbf"
 _XML_NS = "http://www.w3.org/XML/1998/namespace"
 _USAGE = {
@@ -122,6 +124,7 @@ class _Reader:
         self._root = ""
         self._closed = False
         self._lines_before = 0
+        self._utf16 = ""
         self._notes: dict[tuple[str, str], int] = {}
         self._lists: dict[str, list[Any]] = {name: [] for name in ("feeds", "others", "blocks", *_LIST_OF.values())}
         parser = self._parser = expat.ParserCreate(encoding)
@@ -136,9 +139,10 @@ class _Reader:
     def read(self) -> Document:
         try:
             self._feed()
-        except _WrongEncodingError:
-            self._fresh("utf-8")
-            self._note("encoding", "the file names an encoding that it is not in; it was read as UTF-8")
+        except _WrongEncodingError as error:
+            encoding = str(error)
+            self._fresh(encoding)
+            self._note("encoding", f"the file names an encoding that it is not in; it was read as {encoding[:6].upper()}")
             self._feed()
         if not self._entries and self._root.lower() not in _ROOTS | {"feed", "entry"}:
             raise NotEspiError(
@@ -149,26 +153,43 @@ class _Reader:
         return self._document()
 
     def _feed(self) -> None:
-        begun = False
+        head, begun = b"", False
         for chunk in self._handle.chunks():
             if not begun:
-                bare = chunk.removeprefix(_UTF8_BOM).lstrip(_SPACE)
-                if not bare:
+                head = self._bare(head + chunk)
+                if len(head) < _ENOUGH:
                     continue
-                if not looks_like_xml(bare):
-                    raise NotEspiError("this is not XML", source=self._handle.name, hint="Download the data as Green Button (ESPI) XML.")
-                self._lines_before += chunk[: len(chunk) - len(bare)].count(b"\n")
-                chunk, begun = bare, True  # expat allows nothing before the XML declaration
+                chunk, begun = self._begin(head), True
             if self._parse(chunk, final=False):
                 return
-        if not begun:
+        if not head:
             raise NotEspiError("the file is empty", source=self._handle.name)
+        if not begun and self._parse(self._begin(head), final=False):
+            return
         self._parse(b"", final=True)
+
+    def _bare(self, data: bytes) -> bytes:
+        """Return the first bytes without mark and blanks: expat allows nothing before the XML declaration."""
+        bare = data.removeprefix(_UTF8_BOM).lstrip(_SPACE)
+        self._lines_before += data[: len(data) - len(bare)].count(b"\n")
+        return bare
+
+    def _begin(self, head: bytes) -> bytes:
+        if not looks_like_xml(head):
+            raise NotEspiError("this is not XML", source=self._handle.name, hint="Download the data as Green Button (ESPI) XML.")
+        self._utf16 = "utf-16le" if head.startswith((b"\xff\xfe", b"<\0")) else "utf-16be" if head.startswith((b"\xfe\xff", b"\0<")) else ""
+        return head
 
     def _parse(self, data: bytes, *, final: bool) -> bool:
         """Feed the parser; return True where the rest of the stream is junk behind the root."""
         try:
             self._parser.Parse(data, final)
+        except ReadError:
+            raise
+        except (LookupError, ValueError):  # Python's word for an encoding that it does not know, or that expat cannot take
+            if self._root:
+                raise
+            raise _WrongEncodingError(self._utf16 or "utf-8") from None
         except expat.ExpatError as error:
             if self._closed:
                 self._note("junk-after-root", "there is something behind the end of the document; it was not read")
@@ -177,8 +198,8 @@ class _Reader:
                 expat.errors.codes[expat.errors.XML_ERROR_INCORRECT_ENCODING],
                 expat.errors.codes[expat.errors.XML_ERROR_UNKNOWN_ENCODING],
             )
-            if error.code in wrong and data.startswith(b"<?xml"):
-                raise _WrongEncodingError from None
+            if error.code in wrong and not self._root:
+                raise _WrongEncodingError(self._utf16 or "utf-8") from None
             cut = final and error.code in (
                 expat.errors.codes[expat.errors.XML_ERROR_NO_ELEMENTS],
                 expat.errors.codes[expat.errors.XML_ERROR_UNCLOSED_TOKEN],
@@ -345,7 +366,7 @@ class _Reader:
 
 
 class _WrongEncodingError(Exception):
-    """The document is not in the encoding it names."""
+    """The document is not in the encoding that it names, but in this one."""
 
 
 _LIST_OF: dict[type, str] = {

@@ -58,6 +58,8 @@ class Columns:
             period = period[0]
         if not isinstance(period, dict):
             period = {}
+        if not period.keys() <= _PERIOD:
+            period = {name.lower() if name.lower() in _PERIOD else name: value for name, value in period.items()}
         left = {name: value for name, value in period.items() if name not in _PERIOD}
         if left:
             extra.setdefault("timePeriod", []).append(left)

@@ -1,0 +1,434 @@
+"""Put intervals of any length into bins of local wall-clock time, without losing or inventing energy.
+
+Wall clocks only decide where bins begin (`edges`); the rest is arithmetic on microseconds of UTC since 1970.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from smd_notebook.analysis.edges import check_zone, parse, utc_us
+from smd_notebook.analysis.passport import stamp
+from smd_notebook.analysis.spread import NEVER, Intervals, clean, sums, watts
+from smd_notebook.errors import ConfigurationError, UnitError
+from smd_notebook.espi import codes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    from numpy.typing import NDArray
+
+    Ints = NDArray[np.int64]
+
+__all__ = ["net", "resample", "wide"]
+
+COLUMNS = (
+    *("usage_point", "channel", "service", "measure", "flow", "zone", "start", "end", "value", "unit", "mean_power", "max_power", "max_at"),
+    *("coverage", "n_intervals", "n_flagged", "native_interval"),
+)
+_LABELS = ("service", "measure", "flow", "zone", "unit")  # one value each in a channel
+_TIDY = ("usage_point", "channel", *_LABELS, "start", "end", "value", "quality")
+
+_DTYPES = dict.fromkeys(("start", "end", "max_at", "n_intervals", "n_flagged", "native_interval"), "i8")
+
+#: Qualities by name, worst first; the rank of any other is that of "other"
+_RANK = {codes.QUALITY[code]: rank for rank, code in enumerate(codes.QUALITY_WORST_FIRST)}
+
+#: Qualities of a value as it was measured, whatever checks it has passed; everything else was touched or doubted.
+GOOD = frozenset({"valid", "validated", "verified", "revenue_quality", "raw"})
+
+_METHOD = "energy spread evenly over each interval, summed in wall-clock bins; power as its time-weighted mean"
+_CALTRACK = "CalTRACK 2.0 methods, 2.2.2.1"
+
+
+def tidy_frame(x: Any) -> pd.DataFrame:
+    """Return the tidy frame of a Feed, or the frame that was given, if it has the columns that are needed."""
+    frame = x.tidy() if hasattr(x, "tidy") else x
+    if not isinstance(frame, pd.DataFrame):
+        raise ConfigurationError(f"expected a Feed or a tidy DataFrame, not {type(x).__name__}", hint="Read one with smd.read(...).")
+    if "coverage" in frame.columns:
+        raise ConfigurationError("this is in bins already", hint="Bin the intervals that it was made from: bins hide what is missing.")
+    missing = [name for name in _TIDY if name not in frame.columns]
+    if missing:
+        raise ConfigurationError(f"not a tidy frame: no column {', '.join(missing)}", hint="Take what feed.tidy() returns.")
+    return frame
+
+
+def _numbered(names: pd.Series[Any]) -> Ints:
+    """Return numbers for names in order of appearance. They come in long runs, which beats looking each one up tenfold."""
+    values = np.asarray(names, dtype=object)
+    heads = np.flatnonzero(np.append(True, values[1:] != values[:-1])) if values.size else np.empty(0, dtype="i8")
+    return np.repeat(pd.factorize(values[heads])[0].astype("i8"), np.diff(heads, append=values.size))
+
+
+def labels_of(frame: pd.DataFrame) -> Ints:
+    """Return for each row the number of its channel, in order of appearance."""
+    point, channel = _numbered(frame["usage_point"]), _numbered(frame["channel"])
+    pair = point * (int(channel.max(initial=0)) + 1) + channel
+    steps = np.flatnonzero(np.diff(pair, prepend=-1))
+    return np.repeat(pd.factorize(pair[steps])[0].astype("i8"), np.diff(steps, append=pair.size))
+
+
+def channels(frame: pd.DataFrame) -> Iterator[slice | Ints]:
+    """Yield the rows of each channel in order of appearance.
+
+    Raises
+    ------
+    UnitError
+        If rows of one channel differ in service, measure, flow, zone or unit.
+    """
+    key = labels_of(frame)
+    order = None if (key[1:] >= key[:-1]).all() else np.argsort(key, kind="stable")
+    cuts = np.concatenate([[0], np.cumsum(np.bincount(key))]) if key.size else np.zeros(1, dtype="i8")
+    kinds = {name: frame[name].astype("category").cat.codes.to_numpy() for name in _LABELS if name in frame.columns}
+    for low, high in pairwise(cuts.tolist()):
+        rows = slice(low, high) if order is None else order[low:high]
+        for name, kind in kinds.items():
+            if (kind[rows] != kind[rows][0]).any():
+                label = frame["channel"].iloc[rows].iloc[0]
+                raise UnitError(f"channel {label!r} has rows of unlike {name}", hint="Give them channel labels of their own.")
+        yield rows
+
+
+class _Kind(NamedTuple):
+    """What the rows of one channel have in common; None where it is not known."""
+
+    channel: str
+    service: str | None
+    measure: str | None
+    zone: str | None
+    unit: str | None
+
+
+def _kinds(frame: pd.DataFrame, firsts: Ints) -> list[_Kind]:
+    """Return the kinds of channels, given by their first rows, and refuse those that cannot be added."""
+    columns = [[None if pd.isna(kind) else str(kind) for kind in frame[name].array.take(firsts)] for name in _Kind._fields]
+    kinds = [_Kind(str(channel), *rest) for channel, *rest in zip(*columns, strict=True)]
+    for measures, why in (
+        (("register",), "a register shows a running total, so adding its reads counts the same energy many times"),
+        (("other", None), "it is not known whether its values may be added"),  # no reading type, no measure
+    ):
+        refused = sorted({repr(kind.channel) for kind in kinds if kind.measure in measures})
+        if refused:
+            raise UnitError(
+                f"cannot bin {', '.join(refused)}: {why}", hint='Leave it out: frame[frame["measure"] == "energy"], of feed.tidy().'
+            )
+    return kinds
+
+
+def _mask(part: dict[str, NDArray[Any]], min_coverage: float, scale: str | None, *, additive: bool) -> None:
+    """Take away what is covered too little, and scale up the rest where that is asked for."""
+    coverage = part["coverage"]
+    keep = coverage >= min_coverage
+    if scale == "caltrack":
+        keep &= coverage > 0.5
+        if additive:  # a mean power needs no scaling
+            part["value"] = np.divide(part["value"], coverage, out=part["value"].copy(), where=keep)
+    for name in ("value", "mean_power", "max_power"):
+        part[name][~keep] = np.nan
+    part["max_at"][~keep] = NEVER
+
+
+def _assemble(
+    frame: pd.DataFrame, parts: list[dict[str, NDArray[Any]]], firsts: Ints, zones: list[str], *, own: str, tz: str | None
+) -> pd.DataFrame:
+    """Put the bins of all channels into one frame, with the labels of each channel's first row."""
+    sizes = [part["start"].size for part in parts]
+    rows = np.repeat(firsts, sizes)
+    zone: Any = "UTC" if len(set(zones)) > 1 else zones[0] if zones else own
+    if zone == own:
+        zone = pd.DatetimeIndex(frame["start"]).tz  # the same object, so that frames concatenate
+    columns: dict[str, Any] = {name: frame[name].array.take(rows) for name in ("usage_point", "channel", *_LABELS)}
+    if tz is not None:
+        columns["zone"] = pd.Categorical([str(tz)] * rows.size, categories=[str(tz)])
+    for name in ("start", "end", "value", "mean_power", "max_power", "max_at", "coverage", "n_intervals", "n_flagged", "native_interval"):
+        numbers = np.concatenate([part[name] for part in parts]) if parts else np.empty(0, dtype=_DTYPES.get(name, "f8"))
+        if name in ("start", "end", "max_at"):
+            columns[name] = pd.DatetimeIndex(numbers.view("M8[us]")).tz_localize("UTC").tz_convert(zone)
+        else:
+            columns[name] = numbers.view("m8[us]") if name == "native_interval" else numbers
+    return pd.DataFrame({name: columns[name] for name in COLUMNS})
+
+
+def resample(
+    x: Any,
+    bins: str | Sequence[datetime | str] | pd.DatetimeIndex,
+    *,
+    tz: str | None = None,
+    min_coverage: float = 0,
+    scale: Literal["caltrack"] | None = None,
+    overlaps: Literal["error", "first", "last", "mean"] = "error",
+) -> pd.DataFrame:
+    """Put the intervals of each channel into bins of local time, and say how much of each bin is covered.
+
+    Parameters
+    ----------
+    x : Feed or DataFrame, shape (n_intervals, n_columns)
+        Tidy intervals, labelled by their start.
+    bins : str or sequence of times
+        ``"15min"``, ``"1h"``, ``"4h"`` ... ``"1D"`` (counted from local midnight of each day), ``"1W"`` (ISO, from Monday), ``"1MS"``,
+        ``"1YS"``, or edges, shape (n_bins + 1,): with a zone, or without one as local wall-clock times. What lies outside the edges is
+        left out.
+    tz : str, optional
+        IANA zone of the bins; by default the zone of each channel.
+    min_coverage : float, default 0
+        Value and powers of bins that are covered less than this are missing [1].
+    scale : {"caltrack"}, optional
+        Scale energy and volume up to full coverage, where more than half of the bin is covered; missing elsewhere.
+    overlaps : {"error", "first", "last", "mean"}, default "error"
+        What counts where intervals overlap: the first or the last row, or the mean of all.
+
+    Returns
+    -------
+    DataFrame, shape (n_bins_of_all_channels, 17)
+        Channels in order of appearance, bins in order of time, from the first to the last that a channel has intervals in; a bin in
+        between without any has coverage 0. `value` [unit] is the sum of energy or volume, or the time-weighted mean of power;
+        `mean_power` [W] is taken over the covered time, `max_power` [W] is that of the highest interval and `max_at` its first
+        instant within the bin; both are missing for what is not electric energy or power, the maximum also where an interval is
+        longer than the bin. `coverage` is covered over elapsed time [1], `n_flagged` counts intervals whose quality is not that of a
+        plain measurement (estimated, edited, derived ...), `native_interval` is the longest interval that contributes.
+
+    Raises
+    ------
+    UnitError
+        If a channel holds register reads or quantities that cannot be added, or mixes units.
+    TimeZoneError
+        If a zone is not known, or naive edges are ambiguous in it.
+    ConfigurationError
+        If an argument is not understood, or `x` is not a tidy frame.
+    SmdError
+        If intervals overlap, or hold energy but have no length.
+
+    Notes
+    -----
+    An interval of energy E and length T that shares time t with a bin gives it E t / T. Missing values cover nothing. A bin is as long as
+    it takes: a day of 23, 24 or 25 hours. An hour that the clock shows twice makes two bins of an hour, one that it skips makes none.
+
+    References
+    ----------
+    CalTRACK 2.0 methods, 2.2.2.1, for `scale`. NAESB REQ.21 (ESPI) ReadingType, IntervalReading, ReadingQuality for the quantities.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> start = pd.date_range("2024-03-10", periods=23, freq="h", tz="America/Los_Angeles", unit="us")
+    >>> intervals = pd.DataFrame(
+    ...     {
+    ...         "usage_point": "1",
+    ...         "channel": "electricity delivered",
+    ...         "service": "electricity",
+    ...         "measure": "energy",
+    ...         "flow": "delivered",
+    ...         "zone": "America/Los_Angeles",
+    ...         "start": start,
+    ...         "end": start + pd.Timedelta("1h"),
+    ...         "value": 100.0,
+    ...         "unit": "Wh",
+    ...         "quality": "valid",
+    ...     }
+    ... )
+    >>> resample(intervals, "1D")[["value", "mean_power", "coverage", "n_intervals"]].to_dict("records")
+    [{'value': 2300.0, 'mean_power': 100.0, 'coverage': 1.0, 'n_intervals': 23}]
+    >>> resample(intervals, "4h")["n_intervals"].tolist()
+    [3, 4, 4, 4, 4, 4]
+    """
+    if not 0 <= min_coverage <= 1:
+        raise ConfigurationError("min_coverage must be between 0 and 1", hint="0.9 asks for nine tenths of the time.")
+    if scale not in (None, "caltrack") or overlaps not in ("error", "first", "last", "mean"):
+        raise ConfigurationError("scale or overlaps is not known", hint='scale="caltrack"; overlaps="error", "first", "last" or "mean".')
+    frame, wanted = tidy_frame(x), parse(bins)
+    groups = list(channels(frame))
+    firsts = np.array([rows.start if isinstance(rows, slice) else rows[0] for rows in groups], dtype="i8")
+    kinds = _kinds(frame, firsts)
+    start, end = utc_us(frame["start"]), utc_us(frame["end"])
+    value = frame["value"].to_numpy(dtype="float64", na_value=np.nan)
+    quality = frame["quality"].astype("category")
+    flagged = np.array([str(name) not in GOOD for name in quality.cat.categories] + [False])[quality.cat.codes]
+    given = Intervals(start, end, value, flagged, end - start)
+    own = str(pd.DatetimeIndex(frame["start"]).tz)
+    zones: list[str] = []
+    parts: list[dict[str, NDArray[Any]]] = []
+    known: dict[tuple[str, int, int], Ints] = {}
+    for rows, kind in zip(groups, kinds, strict=True):
+        zone = check_zone(str(tz or kind.zone or own))
+        one = given.take(rows)
+        additive = kind.measure != "power"
+        found = clean(one, kind.channel, overlaps=overlaps, additive=additive)
+        span = zone, int(one.start.min()), int(one.end.max())
+        if span not in known:
+            known[span] = wanted.between(span[1], span[2], zone)
+        part = sums(found, known[span], watts(kind.service, kind.measure, kind.unit), additive=additive)
+        _mask(part, min_coverage, scale, additive=additive)
+        parts.append(part)
+        zones.append(zone)
+    out = _assemble(frame, parts, firsts, zones, own=own, tz=tz)
+    inputs: dict[str, Any] = {"bins": wanted.name, "channels": len(parts), "intervals": len(frame)}
+    asked = {"min_coverage": min_coverage or None, "scale": scale, "overlaps": None if overlaps == "error" else overlaps}
+    inputs |= {name: choice for name, choice in asked.items() if choice is not None}
+    return stamp(out, definition=_METHOD, inputs=inputs, source=_CALTRACK if scale else "")
+
+
+def _lattice(frame: pd.DataFrame) -> tuple[Ints, Ints, Ints]:
+    """Return the starts of all intervals [us], and of each row its place among them and the number of its channel."""
+    start, end = utc_us(frame["start"]), utc_us(frame["end"])
+    times, row = np.unique(start, return_inverse=True)
+    column = labels_of(frame)
+    last = np.zeros_like(times)
+    last[row] = end
+    cell = row * (int(column.max(initial=0)) + 1) + column
+    if (last[row] != end).any() or (times[1:] < last[:-1]).any() or np.unique(cell).size != cell.size:
+        text = "the intervals do not line up: they differ in length or start, or overlap within a channel"
+        raise UnitError(text, hint='Bring them to one step first: smd.resample(x, "1h").')
+    return times, row, column
+
+
+def wide(frame: pd.DataFrame) -> pd.DataFrame:
+    """Lay the values of channels side by side.
+
+    Parameters
+    ----------
+    frame : DataFrame, shape (n_rows, n_columns)
+        Tidy intervals, or what `resample` returned.
+
+    Returns
+    -------
+    DataFrame, shape (n_times, n_channels)
+        `value`, each channel in its own unit; index: interval start, in the zone of the frame (UTC where it has several). Columns are
+        channel labels, or pairs of usage point and label where several usage points have channels of one name.
+
+    Raises
+    ------
+    UnitError
+        If intervals do not line up: unlike lengths or starts, or several in one channel at a time.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> start = pd.date_range("2024-01-01", periods=2, freq="h", tz="UTC", unit="us").repeat(2)
+    >>> rows = {"usage_point": "1", "channel": ["in", "out"] * 2, "start": start, "end": start + pd.Timedelta("1h"), "value": [5, 0, 4, 1]}
+    >>> wide(pd.DataFrame(rows)).to_numpy().tolist()
+    [[5.0, 0.0], [4.0, 1.0]]
+    """
+    times, row, column = _lattice(frame)
+    names = frame[["usage_point", "channel"]].drop_duplicates(ignore_index=True)
+    values = np.full((times.size, len(names)), np.nan)
+    values[row, column] = frame["value"].to_numpy(dtype="float64", na_value=np.nan)
+    zone = pd.DatetimeIndex(frame["start"]).tz
+    index = pd.DatetimeIndex(times.view("M8[us]"), name="start").tz_localize("UTC").tz_convert(zone)
+    columns = pd.Index(names["channel"]) if names["channel"].is_unique else pd.MultiIndex.from_frame(names)
+    out = pd.DataFrame(values, index=index, columns=columns)
+    return stamp(out, definition="values of channels side by side", inputs={"channels": len(names)})
+
+
+def net(frame: pd.DataFrame) -> pd.DataFrame:
+    """Take received from delivered energy, for each usage point that has both.
+
+    Parameters
+    ----------
+    frame : DataFrame, shape (n_rows, n_columns)
+        What `resample` returned, or tidy intervals. Of intervals the net is exact; of bins it is missing where the two cover unlike
+        shares of a bin, so with gaps take the net first: ``resample(net(feed.tidy()), "1MS")``.
+
+    Returns
+    -------
+    DataFrame, shape (n_times, n_columns)
+        The columns of `frame`; flow is ``"net"``, the value positive while energy flows to the customer, and missing unless both
+        are there. A net of bins has no `max_power`: the two maxima need not coincide. Of qualities the worse counts.
+
+    Raises
+    ------
+    ConfigurationError
+        If no usage point has both, or one has several of a kind.
+    UnitError
+        If the two do not line up.
+
+    References
+    ----------
+    NAESB REQ.21 (ESPI) ReadingType.flowDirection: 1 delivered, 19 received, 4 net.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> start = pd.date_range("2024-01-01", periods=2, freq="h", tz="UTC", unit="us").repeat(2)
+    >>> frame = pd.DataFrame(
+    ...     {
+    ...         "usage_point": "1",
+    ...         "channel": ["electricity delivered", "electricity received"] * 2,
+    ...         "service": "electricity",
+    ...         "measure": "energy",
+    ...         "flow": ["delivered", "received"] * 2,
+    ...         "start": start,
+    ...         "end": start + pd.Timedelta("1h"),
+    ...         "value": [5.0, 0.0, 1.0, 4.0],
+    ...         "unit": "Wh",
+    ...     }
+    ... )
+    >>> net(frame)[["channel", "value"]].to_numpy().tolist()
+    [['electricity net', 5.0], ['electricity net', -3.0]]
+    """
+    groups: dict[tuple[str, ...], dict[str, list[Any]]] = {}
+    for rows in channels(frame):
+        first = frame.iloc[rows].iloc[0]
+        key = tuple(str(first[name]) for name in ("usage_point", "service", "measure", "unit"))
+        if first["measure"] in ("energy", "power", "volume") and first["flow"] in ("delivered", "received"):
+            groups.setdefault(key, {"delivered": [], "received": []})[first["flow"]].append(rows)
+    pairs = [group for group in groups.values() if group["delivered"] and group["received"]]
+    if not pairs:
+        raise ConfigurationError("no usage point has both a delivered and a received channel", hint="See feed.channels for what there is.")
+    if any(len(rows) > 1 for group in pairs for rows in group.values()):
+        raise ConfigurationError("a usage point has several channels of one flow", hint="Choose one of each first.")
+    parts = [_net(pd.concat([frame.iloc[rows] for flow in ("delivered", "received") for rows in group[flow]])) for group in pairs]
+    out = pd.concat(parts, ignore_index=True)
+    return stamp(out, definition="delivered minus received, missing unless both are there", inputs={"usage_points": len(pairs)})
+
+
+def _net(both: pd.DataFrame) -> pd.DataFrame:
+    """Return the net of one delivered and one received channel, in order of time."""
+    times, row, _ = _lattice(both)
+    outward = (both["flow"] == "received").to_numpy()
+    plus, minus = (np.full(times.size, -1) for _ in range(2))
+    plus[row[~outward]], minus[row[outward]] = np.flatnonzero(~outward), np.flatnonzero(outward)
+    paired = (plus >= 0) & (minus >= 0)
+    out = both.take(np.where(plus >= 0, plus, minus)).reset_index(drop=True)
+    if "coverage" in both.columns:
+        coverage = both["coverage"].to_numpy()
+        out["coverage"] = np.where(paired, np.minimum(coverage[plus], coverage[minus]), 0.0)
+        paired &= np.isclose(coverage[plus], coverage[minus], rtol=0, atol=1e-9)
+
+    def difference(name: str) -> NDArray[np.float64]:
+        numbers = both[name].to_numpy(dtype="float64", na_value=np.nan)
+        return np.where(paired, numbers[plus] - numbers[minus], np.nan)
+
+    out["value"] = difference("value")
+    if "mean_power" in both.columns:
+        out["mean_power"], out["max_power"], out["max_at"] = (
+            difference("mean_power"),
+            np.nan,
+            pd.DatetimeIndex([pd.NaT] * len(out)).as_unit("us").tz_localize(pd.DatetimeIndex(both["max_at"]).tz),
+        )
+        number, flags = both["n_intervals"].to_numpy(), both["n_flagged"].to_numpy()
+        out["n_intervals"] = np.where(paired, np.minimum(number[plus], number[minus]), 0)
+        # which ones were flagged is not known any more: at most this many
+        out["n_flagged"] = np.minimum(flags[plus] + flags[minus], out["n_intervals"])
+    if "quality" in both.columns:
+        quality = both["quality"].astype("category")
+        other = _RANK["other"]
+        rank = np.array([_RANK.get(str(name), other) for name in quality.cat.categories] + [len(_RANK)])[quality.cat.codes]
+        out["quality"] = quality.take(np.where(paired & (rank[minus] < rank[plus]), minus, np.where(plus >= 0, plus, minus))).array
+    if "cost" in both.columns:
+        out["cost"] = np.nan  # what was paid is no difference of costs
+    label = str(both["channel"].iloc[0])
+    label = label.replace("delivered", "net") if "delivered" in label else f"{label} net"
+    out["channel"] = pd.Series([label] * len(out), dtype=both["channel"].dtype)
+    flow = both["flow"]
+    if isinstance(flow.dtype, pd.CategoricalDtype):
+        kinds = flow.cat.categories if "net" in flow.cat.categories else flow.cat.categories.append(pd.Index(["net"]))
+        out["flow"] = pd.Categorical(["net"] * len(out), categories=kinds)
+    else:
+        out["flow"] = "net"
+    return out

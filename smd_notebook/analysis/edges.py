@@ -1,0 +1,149 @@
+"""Where bins begin: hours, days, weeks, months and years of the wall clock in any zone, as instants.
+
+All arithmetic is on microseconds of UTC since 1970.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from smd_notebook.errors import ConfigurationError, TimeZoneError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from numpy.typing import NDArray
+
+    Ints = NDArray[np.int64]
+
+_SECOND = 1_000_000
+_DAY = 86_400 * _SECOND
+_STEP = {"s": _SECOND, "min": 60 * _SECOND, "h": 3600 * _SECOND}
+_CALENDAR = {"W": "", "MS": "M8[M]", "YS": "M8[Y]"}
+_NAMES = 'Use "15min", "1h", "4h", "1D", "1W", "1MS", "1YS", or a list of edges.'
+
+
+def utc_us(times: pd.Series[Any]) -> Ints:
+    """Return tz-aware times as microseconds of UTC."""
+    index = pd.DatetimeIndex(times)
+    if index.tz is None:
+        raise TimeZoneError("the times have no time zone", hint='Say which one they are in: frame["start"].dt.tz_localize(...).')
+    return np.asarray(index.as_unit("us").asi8)
+
+
+def wall_us(instants: Ints, zone: str) -> Ints:
+    """Return what the wall clock in `zone` shows at these instants, as if it were UTC [us]."""
+    utc = pd.DatetimeIndex(instants.view("M8[us]")).tz_localize("UTC")
+    return np.asarray(utc.tz_convert(zone).tz_localize(None).as_unit("us").asi8)
+
+
+def _instants(wall: Ints, zone: str) -> tuple[Ints, Ints]:
+    """Return the first and the last instant at which the clock in `zone` shows `wall`; where it skips it, the instant of the jump.
+
+    pandas' own ``shift_forward`` is wrong where a zone skipped a whole day (Pacific/Apia, 2011-12-30).
+    """
+    # what the offset was a day before and a day after: one of the two is in force, both where the clock shows the time twice
+    before, after = (wall - (wall_us(wall + day, zone) - (wall + day)) for day in (-_DAY, _DAY))
+    before_holds, after_holds = wall_us(before, zone) == wall, wall_us(after, zone) == wall
+    first = np.where(before_holds, before, after)
+    last = np.where(after_holds, after, before)
+    skipped = np.flatnonzero(~before_holds & ~after_holds)
+    if skipped.size:
+        low, high = after[skipped] // _SECOND, -(-before[skipped] // _SECOND)  # clocks jump at whole seconds
+        while np.any(high - low > 1):
+            middle = (low + high) // 2
+            late = wall_us(middle * _SECOND, zone) > wall[skipped]
+            low, high = np.where(late, low, middle), np.where(late, middle, high)
+        first[skipped] = last[skipped] = high * _SECOND
+    return np.minimum(first, last), np.maximum(first, last)
+
+
+def check_zone(zone: str) -> str:
+    """Return the name of a zone if there is one of that name."""
+    try:
+        pd.Timestamp(0, tz=zone)
+    except Exception as error:  # zoneinfo, pytz and pandas each raise their own
+        raise TimeZoneError(f"no time zone is called {zone!r}", hint='Give an IANA name, such as "America/Los_Angeles".') from error
+    return zone
+
+
+def _dates(day: Ints, calendar: str) -> Ints:
+    """Return the dates (days since 1970) on which weeks, months or years around two days begin."""
+    if calendar == "W":  # ISO weeks begin on Monday; 1970-01-01 was a Thursday
+        monday = (day + 3) // 7 * 7 - 3
+        return np.arange(monday[0] - 7, monday[1] + 21, 7)
+    unit = _CALENDAR[calendar]
+    count = day.view("M8[D]").astype(unit).astype("i8")
+    return np.arange(count[0] - 1, count[1] + 3).view(unit).astype("M8[D]").astype("i8")
+
+
+class Bins(NamedTuple):
+    """Where bins begin: every `step` of the wall clock within a day, or every `calendar` period, or at given `edges`."""
+
+    name: str
+    step: int = 0
+    calendar: str = ""
+    edges: Ints | None = None
+    naive: bool = False
+
+    def between(self, first: int, last: int, zone: str) -> Ints:
+        """Return the edges in `zone` of all bins that hold some time between two instants."""
+        edges = self._around(first, last, zone)
+        low = max(int(np.searchsorted(edges, first, "right")) - 1, 0)
+        return edges[low : int(np.searchsorted(edges, last, "left")) + 1]
+
+    def _around(self, first: int, last: int, zone: str) -> Ints:
+        if self.edges is not None:
+            if not self.naive:
+                return self.edges
+            begin, again = _instants(self.edges, zone)
+            if (begin != again).any() or (np.diff(begin) <= 0).any():
+                text = f"some edges happen twice in {zone}, or not in this order"
+                raise TimeZoneError(text, hint="Give edges with their zone: pd.DatetimeIndex(..., tz=...).")
+            return begin
+        day = wall_us(np.array([first, last]), zone) // _DAY
+        if self.calendar:
+            return np.unique(_instants(_dates(day, self.calendar) * _DAY, zone)[0])
+        days = np.arange(day[0] - 1, day[1] + 3) * _DAY
+        midnight = _instants(days, zone)[0]
+        if self.step == _DAY:
+            return np.unique(midnight)
+        offsets = np.arange(0, _DAY, self.step)
+        plain = np.diff(midnight) == _DAY  # only days on which, or before which, the clock jumps need a closer look
+        plain[:-1] &= plain[1:]
+        odd_wall = (days[:-1][~plain, None] + offsets).ravel()
+        begin, again = _instants(odd_wall, zone)
+        # an hour that the clock shows twice is two bins of an hour; four hours of which one comes twice stay one bin
+        both = again - begin >= self.step
+        return np.unique(np.concatenate([(midnight[:-1][plain, None] + offsets).ravel(), begin, again[both]]))
+
+
+def parse(bins: str | Sequence[datetime | str] | pd.DatetimeIndex) -> Bins:
+    """Read what a caller wrote for `bins`."""
+    if isinstance(bins, str):
+        if bins == "bill":
+            raise ConfigurationError("bins of billing periods come with bills", hint="For now give their boundaries as a list of edges.")
+        match = re.fullmatch(r"(\d*)(s|min|h|D|W|MS|YS)", bins)
+        if match is None:
+            raise ConfigurationError(f"bins {bins!r} are not known", hint=_NAMES)
+        count, unit = int(match[1] or 1), match[2]
+        if unit in _STEP and 0 < count * _STEP[unit] <= _DAY:
+            return Bins(bins, step=count * _STEP[unit])
+        if count != 1 or unit in _STEP:  # where would the second of two days, or of 30 hours, begin?
+            raise ConfigurationError(f"bins {bins!r} have no natural beginning", hint=_NAMES)
+        return Bins(bins, step=_DAY) if unit == "D" else Bins(bins, calendar=unit)
+    stamps = [pd.Timestamp(edge) for edge in bins]
+    naive = {stamp.tz is None for stamp in stamps}
+    if len(stamps) < 2 or len(naive) != 1 or any(pd.isna(stamp) for stamp in stamps):
+        text = "edges must be two or more times, all of them with a zone or none"
+        raise ConfigurationError(text, hint='For example pd.date_range("2024-01-01", periods=13, freq="MS").')
+    index = pd.DatetimeIndex([stamp if stamp.tz is None else stamp.tz_convert("UTC") for stamp in stamps])
+    edges = np.asarray(index.as_unit("us").asi8)
+    if (np.diff(edges) <= 0).any():
+        raise ConfigurationError("edges must go forward in time, each once", hint="Sort them and drop repeated ones.")
+    return Bins(f"{len(edges)} edges", edges=edges, naive=naive.pop())
