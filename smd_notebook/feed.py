@@ -412,7 +412,7 @@ class Feed:
             Where zarr is not installed.
         """
         needs("Zarr", "zarr", "cohort")
-        self.to_datatree().to_zarr(path)
+        self.to_datatree().to_zarr(path, consolidated=False)  # consolidated metadata is no part of Zarr 3
 
     def to_espi(self, path: str | Path) -> None:
         """Write everything as one ESPI feed (a name that ends in .gz is compressed); secrets are not written."""
