@@ -16,12 +16,11 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from smd_notebook.errors import Finding
+from smd_notebook.errors import Finding, ReadError
 from smd_notebook.espi import codes
 from smd_notebook.espi.dialects import STANDARD, Dialect, dialect_of
 from smd_notebook.espi.model import (
     COLUMNS,
-    EMPTY,
     MISSING,
     Block,
     Channel,
@@ -35,6 +34,7 @@ from smd_notebook.espi.model import (
     UsagePoint,
     path_of,
 )
+from smd_notebook.espi.readings import joined
 
 R = TypeVar("R", UsagePoint, MeterReading, ReadingType, LocalTime)
 
@@ -503,30 +503,14 @@ def cut(channel: Channel, start: float | None, end: float | None) -> Channel:
 
 
 def concatenated(channel: Channel) -> Readings:
-    """Return all readings of a channel, in document order, on the smallest exponent that any of its blocks needs.
+    """Return all readings of a channel, in document order.
 
     Raises
     ------
-    OverflowError
-        Where decimals and large integers of one channel do not fit one scale.
+    ReadError
+        Where decimals and very large integers do not fit one scale.
     """
-    parts = [block.readings for block in channel.blocks]
-    exponent = min((part.exponent for part in parts), default=0)
-    values = []
-    for part in parts:
-        shift = part.exponent - exponent
-        value = part.value
-        if shift:
-            known = value != MISSING
-            if np.abs(value[known]).max(initial=0) > np.iinfo(np.int64).max // 10**shift:
-                raise OverflowError
-            value = np.where(known, value * 10**shift, MISSING)
-        values.append(value)
-    extra, offset = {}, 0
-    for part in parts:
-        extra.update({offset + row: node for row, node in part.extra.items()})
-        offset += len(part)
-    if not parts:
-        return EMPTY
-    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS if name != "value"}
-    return Readings(value=np.concatenate(values), exponent=exponent, extra=extra, **columns)
+    try:
+        return joined([block.readings for block in channel.blocks])
+    except OverflowError as error:
+        raise ReadError(str(error), source=channel.blocks[0].entry.source, hint="Select less time, or ask the utility.") from None

@@ -19,7 +19,20 @@ from smd_notebook.errors import Finding
 from smd_notebook.espi.codes import QUALITY_RANK
 from smd_notebook.espi.dialects import TABLE
 from smd_notebook.espi.links import concatenated, label, link, usage_point_key
-from smd_notebook.espi.model import COLUMNS, MISSING, MISSING_SMALL, Block, Channel, Column, Document, Entry, Readings, UsagePoint, path_of
+from smd_notebook.espi.model import (
+    COLUMNS,
+    MISSING,
+    MISSING_SMALL,
+    Block,
+    Channel,
+    Column,
+    Document,
+    Entry,
+    LocalTime,
+    Readings,
+    UsagePoint,
+    path_of,
+)
 
 T = TypeVar("T")
 
@@ -132,7 +145,7 @@ def merge_documents(documents: Iterable[Document]) -> Document:
         program_mappings=_distinct(one for document in ordered for one in document.program_mappings),
         others=_distinct(one for document in ordered for one in document.others),
         blocks=tuple(block for channel in channels for block in channel.blocks),
-        channels=tuple(label(channels)),
+        channels=tuple(label(_on_one_clock(channels))),
         dialect=dialects[min(dialects)],
         findings=tuple(dict.fromkeys([*(finding for document in completed for finding in document.findings), *noticed])),
     )
@@ -231,6 +244,15 @@ def _joined(same: list[Channel]) -> Channel:
     ordered = sorted(blocks.items(), key=lambda item: (_first(item[1]), item[0]))
     local_time = next((channel.local_time for channel in same if channel.local_time), None)
     return replace(same[0], local_time=local_time, blocks=tuple(block for _, block in ordered))
+
+
+def _on_one_clock(channels: list[Channel]) -> list[Channel]:
+    """Give channels that state no clock the one that another channel of their usage point states."""
+    clocks: dict[str, LocalTime] = {}
+    for channel in channels:
+        if channel.local_time is not None and channel.usage_point:
+            clocks.setdefault(channel.usage_point, channel.local_time)
+    return [channel if channel.local_time else replace(channel, local_time=clocks.get(channel.usage_point)) for channel in channels]
 
 
 def _first(block: Block) -> int:

@@ -6,6 +6,8 @@ never declared. An element of any other namespace is kept in ``extra`` under ``{
 
 from __future__ import annotations
 
+import re
+from collections import deque
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 from xml.parsers import expat
@@ -27,6 +29,7 @@ from smd_notebook.espi.model import (
 )
 from smd_notebook.espi.readings import Columns
 from smd_notebook.espi.resources import MAX_DEPTH, RESOURCES, Interval, Node, build, hidden, text_of
+from smd_notebook.espi.runs import Cutter, Run
 from smd_notebook.espi.source import Handle
 
 Family = Literal["espi", "customer", "atom", "none", "undeclared", "foreign"]
@@ -35,6 +38,9 @@ _SPACE = b" \t\r\n"
 #: Bytes that tell what a stream is.
 _ENOUGH = 4
 _UTF8_BOM = b"\xef\xbb\xbf"
+_ENCODING = re.compile(rb"""<\?xml[^>]*?encoding\s*=\s*["']([^"']*)""")
+#: Encodings in which tags and digits are the bytes of ASCII and nothing else is.
+_BYTEWISE = {b"utf-8", b"us-ascii", b"ascii", b"iso-8859-1", b"latin1", b"windows-1252"}
 _XML_NS = "http://www.w3.org/XML/1998/namespace"
 _USAGE = {
     "usagepoint": UsagePoint,
@@ -114,6 +120,9 @@ class _Reader:
         self._fresh()
 
     def _fresh(self, encoding: str | None = None) -> None:
+        self._cutter: Cutter | None = None
+        self._runs: deque[Readings] = deque()
+        self._undeclared: set[str] = set()
         self._frames: list[_Frame] = []
         self._scope: dict[str, str] = {"xml": _XML_NS}
         self._keys: dict[str, str] = {}
@@ -137,13 +146,18 @@ class _Reader:
     # -- the stream ------------------------------------------------------------------------------------------------------------------
 
     def read(self) -> Document:
+        self._cutter = Cutter()
         try:
-            self._feed()
-        except _WrongEncodingError as error:
-            encoding = str(error)
-            self._fresh(encoding)
-            self._note("encoding", f"the file names an encoding that it is not in; it was read as {encoding[:6].upper()}")
-            self._feed()
+            self._attempt()
+            suitable = not self._runs
+        except (BrokenXmlError, OverflowError):
+            suitable = self._cutter is None
+            if suitable:
+                raise
+        if not suitable:
+            # the plain path is the definition: of what is odd, and of what is wrong and in which line
+            self._fresh()
+            self._attempt()
         if not self._entries and self._root.lower() not in _ROOTS | {"feed", "entry"}:
             raise NotEspiError(
                 f"this is XML, but not Green Button data (its root element is <{self._root[:40]}>)",
@@ -151,6 +165,15 @@ class _Reader:
                 hint="Download the data as Green Button (ESPI) XML.",
             )
         return self._document()
+
+    def _attempt(self) -> None:
+        try:
+            self._feed()
+        except _WrongEncodingError as error:
+            encoding = str(error)
+            self._fresh(encoding)
+            self._note("encoding", f"the file names an encoding that it is not in; it was read as {encoding[:6].upper()}")
+            self._feed()
 
     def _feed(self) -> None:
         head, begun = b"", False
@@ -160,13 +183,25 @@ class _Reader:
                 if len(head) < _ENOUGH:
                     continue
                 chunk, begun = self._begin(head), True
-            if self._parse(chunk, final=False):
+            if self._take(chunk):
                 return
         if not head:
             raise NotEspiError("the file is empty", source=self._handle.name)
-        if not begun and self._parse(self._begin(head), final=False):
+        if not begun and self._take(self._begin(head)):
             return
-        self._parse(b"", final=True)
+        if not self._take(b"", final=True):
+            self._parse(b"", final=True)
+
+    def _take(self, chunk: bytes, *, final: bool = False) -> bool:
+        """Feed the parser with what is left when proved runs are cut out; return True where the rest of the stream is junk."""
+        if self._cutter is None:
+            return self._parse(chunk, final=False)
+        for piece in self._cutter.pieces(chunk, final=final):
+            if isinstance(piece, Run):
+                self._runs.append(piece.readings)
+            if self._parse(piece.marker if isinstance(piece, Run) else piece, final=False):
+                return True
+        return False
 
     def _bare(self, data: bytes) -> bytes:
         """Return the first bytes without mark and blanks: expat allows nothing before the XML declaration."""
@@ -177,7 +212,12 @@ class _Reader:
     def _begin(self, head: bytes) -> bytes:
         if not looks_like_xml(head):
             raise NotEspiError("this is not XML", source=self._handle.name, hint="Download the data as Green Button (ESPI) XML.")
+        named = _ENCODING.match(head)
+        if named and named[1].lower() not in _BYTEWISE:
+            self._cutter = None
         self._utf16 = "utf-16le" if head.startswith((b"\xff\xfe", b"<\0")) else "utf-16be" if head.startswith((b"\xfe\xff", b"\0<")) else ""
+        if self._utf16:
+            self._cutter = None
         return head
 
     def _parse(self, data: bytes, *, final: bool) -> bool:
@@ -227,7 +267,8 @@ class _Reader:
             prefix, _, local = name.rpartition(":")
             uri = self._scope.get(prefix)
             family = _family(uri, prefix)
-            if family == "undeclared":
+            if family == "undeclared" and prefix not in self._undeclared:
+                self._undeclared.add(prefix)
                 self._note("undeclared-prefix", f"the prefix {prefix[:20]!r} is never declared; its elements were taken as ESPI's")
             key = self._keys[name] = f"{{{uri}}}{local}" if family == "foreign" else local
         return key
@@ -287,7 +328,7 @@ class _Reader:
         value: Any = frame.node
         if not value:
             value = text
-        elif text and not text.isspace():
+        elif text := text.strip():
             value["#text"] = text
         if frame.scope is not None:
             self._scope, self._keys = frame.scope, {}
@@ -299,6 +340,10 @@ class _Reader:
         """Hand a complete element to whom it concerns."""
         columns, depth = self._columns, len(self._frames)
         lower = key.lower()
+        if self._cutter is not None and key == self._cutter.name:
+            if columns is not None and self._frames[-1].key.lower() == "intervalblock":
+                columns.add_run(self._runs.popleft())
+            return
         if columns is not None:
             if lower == "intervalreading" and self._frames[-1].key.lower() == "intervalblock":
                 columns.add(value if isinstance(value, dict) else {})

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 
 from smd_notebook.espi.codes import QUALITY_RANK
-from smd_notebook.espi.model import MISSING, MISSING_SMALL, Column, Readings, SmallColumn
+from smd_notebook.espi.model import COLUMNS, EMPTY, MISSING, MISSING_SMALL, Column, Readings, SmallColumn
 from smd_notebook.espi.resources import Node, Note, decimal_of, hidden
 
 _LARGEST = np.iinfo(np.int64).max
@@ -31,6 +32,10 @@ class Columns:
 
     def __init__(self, note: Note) -> None:
         self._note = note
+        self._parts: list[Readings] = []
+        self._clear()
+
+    def _clear(self) -> None:
         self._start: list[str | None] = []
         self._duration: list[str | None] = []
         self._value: list[str | None] = []
@@ -40,9 +45,6 @@ class Columns:
         self._tier: list[str | None] = []
         self._cpp: list[str | None] = []
         self._extra: dict[int, Node] = {}
-
-    def __len__(self) -> int:
-        return len(self._start)
 
     def add(self, node: Node) -> None:
         """Take one reading (espi:IntervalReading)."""
@@ -99,14 +101,32 @@ class Columns:
             extra["ReadingQuality"] = found
         return min(texts, key=_rank) if texts else None
 
+    def add_run(self, readings: Readings) -> None:
+        """Take readings that the fast path made columns of."""
+        self._flush()
+        self._parts.append(readings)
+
     def finish(self) -> Readings:
-        """Return the columns."""
+        """Return the columns.
+
+        Raises
+        ------
+        OverflowError
+            Where a run's integers do not fit the scale that decimals elsewhere in the block need.
+        """
+        self._flush()
+        return joined(self._parts)
+
+    def _flush(self) -> None:
+        """Make columns of the texts so far."""
+        if not self._start:
+            return
         value, exponent = self._numbers("value", self._value)
-        return Readings(
+        part = Readings(
             start=self._seconds("start", self._start),
             duration=self._seconds("duration", self._duration),
             value=value,
-            cost=self._whole("cost", self._cost),
+            cost=self._costs("cost", self._cost),
             quality=self._small("quality", self._quality),
             tou=self._small("tou", self._tou),
             tier=self._small("consumptionTier", self._tier),
@@ -114,6 +134,8 @@ class Columns:
             exponent=exponent,
             extra=self._extra,
         )
+        self._parts.append(part)
+        self._clear()
 
     def _keep(self, name: str, row: int, text: str) -> None:
         """Keep a text that is no number where it stood, and say so."""
@@ -168,30 +190,67 @@ class Columns:
                 self._keep(name, row, texts[row] or "")
             else:
                 column[row] = whole
-        if exponent:
-            self._note("decimal-values", f"the {name}s of a block are written with decimals; they were taken exactly")
+        for _ in range(sum(number is not None and number != number.to_integral_value() for number in numbers)):
+            self._note("decimal-values", f"{name}s are written with decimals; they were taken exactly")
         return column, exponent
 
-    def _whole(self, name: str, texts: list[str | None]) -> Column:
-        column, exponent = self._numbers(name, texts)
-        if not exponent:
-            return column
-        rounded = np.full(len(texts), MISSING)
+    def _costs(self, name: str, texts: list[str | None]) -> Column:
+        """Return raw costs; one with decimals is rounded, and kept as written as well."""
+        plain = _plain(texts)
+        if plain is not None:
+            return plain
+        column = np.full(len(texts), MISSING)
         for row, number in enumerate(self._exact(name, texts)):
-            if number is not None and column[row] != MISSING:
-                rounded[row] = int(number.to_integral_value("ROUND_HALF_EVEN"))
-                if rounded[row] != number:
-                    self._extra.setdefault(row, {})[name] = texts[row]
-        return rounded
+            if number is None:
+                continue
+            whole = int(number.to_integral_value("ROUND_HALF_EVEN"))
+            if abs(whole) > _LARGEST:
+                self._keep(name, row, texts[row] or "")
+                continue
+            column[row] = whole
+            if whole != number:
+                self._extra.setdefault(row, {})[name] = texts[row]
+                self._note("decimal-costs", "costs are written with decimals; they were rounded, and are kept as written in `extra`")
+        return column
 
     def _small(self, name: str, texts: list[str | None]) -> SmallColumn:
-        column, exponent = self._numbers(name, texts)
         small = np.full(len(texts), MISSING_SMALL, dtype=np.int16)
-        fits = (column != MISSING) & (np.abs(column) <= _LARGEST_SMALL) if not exponent else np.zeros(len(texts), dtype=bool)
-        small[fits] = column[fits]
-        for row in np.flatnonzero(~fits & (column != MISSING)):
-            self._keep(name, int(row), texts[row] or "")
+        for row, number in enumerate(self._exact(name, texts)):
+            if number is None:
+                continue
+            if number == number.to_integral_value() and abs(number) <= _LARGEST_SMALL:
+                small[row] = int(number)
+            else:
+                self._keep(name, row, texts[row] or "")
         return small
+
+
+def joined(parts: Sequence[Readings]) -> Readings:
+    """Return readings one after another, on the smallest exponent that any of them needs.
+
+    Raises
+    ------
+    OverflowError
+        Where decimals and large integers do not fit one scale.
+    """
+    if not parts:
+        return EMPTY
+    if len(parts) == 1:
+        return parts[0]
+    exponent = min(part.exponent for part in parts)
+    values, extra, offset = [], {}, 0
+    for part in parts:
+        shift, value = part.exponent - exponent, part.value
+        if shift:
+            known = value != MISSING
+            if shift > 18 or np.abs(value[known]).max(initial=0) > _LARGEST // 10**shift:
+                raise OverflowError("decimals and very large integers of one series do not fit one scale")
+            value = np.where(known, np.where(known, value, 0) * 10**shift, MISSING)
+        values.append(value)
+        extra.update({offset + row: node for row, node in part.extra.items()})
+        offset += len(part)
+    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS if name != "value"}
+    return Readings(value=np.concatenate(values), exponent=exponent, extra=extra, **columns)
 
 
 def _rank(text: str) -> int:

@@ -29,7 +29,7 @@ from smd_notebook.espi.model import (
     UsagePoint,
     path_of,
 )
-from smd_notebook.espi.resources import Node, node_of
+from smd_notebook.espi.resources import Node, decimal_of, node_of
 
 ATOM, ESPI, CUSTOMER = "http://www.w3.org/2005/Atom", "http://naesb.org/espi", "http://naesb.org/espi/customer"
 _CUSTOMERS = {
@@ -110,12 +110,13 @@ class _Writer:
             yield from self._entry(one.entry, clocks[id(one)], [("LocalTimeParameters", node_of(one))])
         for kind, href in types:
             yield from self._entry(kind.entry, href, [("ReadingType", node_of(kind))])
-        points = {id(one): self._address(one.entry.href, "UsagePoint") for one in document.usage_points}
+        alone = len(document.usage_points) == 1  # needs no address to be found by
+        points = {id(one): one.entry.href if alone else self._address(one.entry.href, "UsagePoint") for one in document.usage_points}
         for point in document.usage_points:
             mine = [channel for channel in document.channels if self._point(channel) is point]
             clock = next((channel.local_time for channel in mine if channel.local_time), None)
             own = points[id(point)]
-            related = [f"{own}/MeterReading"] if mine else []
+            related = [f"{own}/MeterReading"] if mine and own else []
             others = [href for href in point.entry.related if path_of(href) not in {path_of(one) for one in clocks.values()}]
             related += [self._clock(clock, clocks)] if clock else []
             yield from self._entry(point.entry, own, [("UsagePoint", node_of(point))], related=[*related, *others])
@@ -201,12 +202,14 @@ class _Writer:
         face = self._face
         yield from self._open(block.entry, href, up, ())
         espi = face.espi
-        yield f"    <{face.atom}content>\n      <{espi}IntervalBlock{face.resource}>\n"
+        attributes = "".join(f" {key[1:]}={quoteattr(str(text))}" for key, text in block.extra.items() if key.startswith("@"))
+        yield f"    <{face.atom}content>\n      <{espi}IntervalBlock{face.resource}{attributes}>\n"
         if block.interval is not None:
             yield self._xml("interval", node_of(block.interval), espi, 8)
         yield from _readings(block.readings, espi, self._xml)
         for key, value in block.extra.items():
-            yield self._xml(key, value, espi, 8)
+            if not key.startswith("@"):
+                yield self._xml(key, value, espi, 8)
         yield f"      </{espi}IntervalBlock>\n    </{face.atom}content>\n  </{face.atom}entry>\n"
 
     def _entry(
@@ -234,14 +237,14 @@ class _Writer:
     def _envelope(self, entry: Entry, margin: str, href: str, up: str, related: Iterable[str]) -> Iterator[str]:
         atom = self._face.atom
         name = entry.id or f"urn:uuid:{uuid5(NAMESPACE_URL, href or 'feed')}"
-        yield f"{margin}<{atom}id>{escape(name)}</{atom}id>\n"
+        yield f"{margin}<{atom}id>{_escaped(name)}</{atom}id>\n"
         links = [("self", href), ("up", up), *(("related", one) for one in dict.fromkeys(related))]
         for rel, target in links:
             if target:
                 yield f"{margin}<{atom}link rel={quoteattr(rel)} href={quoteattr(target)}/>\n"
         for tag, text in (("title", entry.title), ("published", entry.published), ("updated", entry.updated)):
             if text:
-                yield f"{margin}<{atom}{tag}>{escape(text)}</{atom}{tag}>\n"
+                yield f"{margin}<{atom}{tag}>{_escaped(text)}</{atom}{tag}>\n"
         for key, value in entry.extra.items():
             yield self._xml(key, value, atom, len(margin))
 
@@ -249,16 +252,17 @@ class _Writer:
         """Return a node as XML; a key ``{namespace}name`` gets its namespace declared."""
         if isinstance(value, list):
             return "".join(self._xml(key, item, prefix, margin, declare) for item in value)
+        inner = prefix
         if key.startswith("{"):
             uri, _, name = key[1:].partition("}")
             prefix, key, declare = "", name, f" xmlns={quoteattr(uri)}"
         indent, name = " " * margin, prefix + key
         if not isinstance(value, dict):
-            text = escape("" if value is None else str(value))
+            text = _escaped("" if value is None else str(value))
             return f"{indent}<{name}{declare}>{text}</{name}>\n" if text else f"{indent}<{name}{declare}/>\n"
         attributes = "".join(f" {one[1:]}={quoteattr(str(text))}" for one, text in value.items() if one.startswith("@"))
-        text = escape(str(value.get("#text", "")))
-        children = "".join(self._xml(one, item, prefix, margin + 2) for one, item in value.items() if not one.startswith(("@", "#")))
+        text = _escaped(str(value.get("#text", "")))
+        children = "".join(self._xml(one, item, inner, margin + 2) for one, item in value.items() if not one.startswith(("@", "#")))
         if not children and not text:
             return f"{indent}<{name}{declare}{attributes}/>\n"
         return f"{indent}<{name}{declare}{attributes}>{text}" + (f"\n{children}{indent}" if children else "") + f"</{name}>\n"
@@ -266,46 +270,61 @@ class _Writer:
 
 def _readings(readings: Readings, espi: str, xml: Any) -> Iterator[str]:
     """Write each IntervalReading, in the order of the schema: cost, ReadingQuality, timePeriod, value, consumptionTier, tou, cpp."""
-    columns = [_texts(column) for column in (readings.cost, readings.quality, readings.duration, readings.start)]
-    cost, quality, duration, start = columns
-    value = _texts(readings.value, readings.exponent)
-    tier, tou, cpp = _texts(readings.tier), _texts(readings.tou), _texts(readings.cpp)
+    names = ("cost", "quality", "duration", "start", "consumptionTier", "tou", "cpp")
+    columns = (readings.cost, readings.quality, readings.duration, readings.start, readings.tier, readings.tou, readings.cpp)
+    texts = {name: _texts(column) for name, column in zip(names, columns, strict=True)}
+    texts["value"] = _texts(readings.value, readings.exponent)
     for row in range(len(readings)):
-        extra = dict(readings.extra.get(row, {}))
-        left = _left_in_period(extra)
-        parts = [f"        <{espi}IntervalReading>\n"]
-        for name, text in (("cost", cost[row]), ("ReadingQuality", quality[row])):
-            if text and not (name == "ReadingQuality" and name in extra):
-                inner = f"<{espi}quality>{text}</{espi}quality>" if name == "ReadingQuality" else text
-                parts.append(f"          <{espi}{name}>{inner}</{espi}{name}>\n")
-        if "ReadingQuality" in extra:
-            parts.append(xml("ReadingQuality", extra["ReadingQuality"], espi, 10))
-        if duration[row] or start[row]:
-            inner = "".join(
-                f"            <{espi}{name}>{text}</{espi}{name}>\n"
-                for name, text in (("duration", duration[row]), ("start", start[row]))
-                if text
-            )
-            parts.append(f"          <{espi}timePeriod>\n{inner}          </{espi}timePeriod>\n")
-        for name, text in (("value", value[row]), ("consumptionTier", tier[row]), ("tou", tou[row]), ("cpp", cpp[row])):
-            if text:
-                parts.append(f"          <{espi}{name}>{text}</{espi}{name}>\n")
-        parts += [xml(name, item, espi, 10) for name, item in extra.items() if name != "ReadingQuality"]
-        parts.append(f"        </{espi}IntervalReading>\n")
-        yield "".join(parts)
+        own = {name: column[row] for name, column in texts.items() if column[row]}
+        extra = readings.extra.get(row)
+        yield _plain_reading(own, espi) if extra is None else xml("IntervalReading", _reading_node(own, extra), espi, 8)
 
 
-def _left_in_period(extra: Node) -> Node:
-    """Take from `extra`, and return, what the reading's own timePeriod held beyond start and duration."""
-    periods = extra.get("timePeriod")
-    if not isinstance(periods, list) or not periods or not isinstance(periods[-1], dict) or {"start", "duration"} & periods[-1].keys():
-        return {}
-    *others, left = periods
-    if others:
-        extra["timePeriod"] = others
-    else:
-        del extra["timePeriod"]
-    return left
+def _plain_reading(texts: dict[str, str], espi: str) -> str:
+    """Write a reading that holds nothing beyond the columns."""
+    lines = {name: f"<{espi}{name}>{text}</{espi}{name}>\n" for name, text in texts.items()}
+    parts = [f"        <{espi}IntervalReading>\n"]
+    if "cost" in lines:
+        parts.append(f"          {lines['cost']}")
+    if "quality" in lines:
+        parts.append(f"          <{espi}ReadingQuality>\n            {lines['quality']}          </{espi}ReadingQuality>\n")
+    period = [f"            {lines[name]}" for name in ("duration", "start") if name in lines]
+    if period:
+        parts += [f"          <{espi}timePeriod>\n", *period, f"          </{espi}timePeriod>\n"]
+    parts += [f"          {lines[name]}" for name in ("value", "consumptionTier", "tou", "cpp") if name in lines]
+    return "".join(parts) + f"        </{espi}IntervalReading>\n"
+
+
+def _reading_node(texts: dict[str, str], extra: Node) -> Node:
+    """Return a reading as the node that it was read from: what `extra` keeps is back in its place."""
+    left = dict(extra)
+    node: Node = {name: left.pop(name) for name in extra if name.startswith(("@", "#"))}
+    period: Node = {name: taken for name in ("duration", "start") if (taken := _element(texts.get(name, ""), left.pop(name, None)))}
+    others = left.pop("timePeriod", [])
+    if others and isinstance(others[-1], dict) and not {"start", "duration"} & others[-1].keys():
+        period, others = period | others[-1], others[:-1]
+    quality = {"quality": texts["quality"]} if "quality" in texts else None
+    node["cost"] = _element(texts.get("cost", ""), left.pop("cost", None))
+    node["ReadingQuality"] = left.pop("ReadingQuality", quality)
+    node["timePeriod"] = [period, *others] if others else period
+    for name in ("value", "consumptionTier", "tou", "cpp"):
+        node[name] = _element(texts.get(name, ""), left.pop(name, None))
+    return {name: one for name, one in node.items() if one} | left
+
+
+def _element(text: str, kept: Any) -> Any:
+    """Return an element's own text (with its attributes, where it had any), and others of its name behind it."""
+    if not isinstance(kept, list):
+        return text if kept is None else kept
+    *others, last = kept
+    written = decimal_of(str(last.get("#text", "") if isinstance(last, dict) else last))
+    if (written == Decimal(text) and isinstance(last, dict)) if text else written is None:
+        return [last, *others]
+    return [text, *kept]
+
+
+def _escaped(text: str) -> str:
+    return escape(text, {"\r": "&#13;"})
 
 
 def _texts(column: Any, exponent: int = 0) -> list[str]:
