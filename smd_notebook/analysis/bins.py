@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from smd_notebook.analysis.edges import check_zone, parse, utc_us
+from smd_notebook.analysis.edges import check_zone, distinct, parse, utc_us
 from smd_notebook.analysis.passport import stamp
 from smd_notebook.analysis.spread import NEVER, Intervals, clean, sums, watts
 from smd_notebook.errors import ConfigurationError, UnitError
@@ -207,7 +207,8 @@ def resample(
     Notes
     -----
     An interval of energy E and length T that shares time t with a bin gives it E t / T. Missing values cover nothing. A bin is as long as
-    it takes: a day of 23, 24 or 25 hours. An hour that the clock shows twice makes two bins of an hour, one that it skips makes none.
+    it takes: a day of 23, 24 or 25 hours. An hour that the clock shows twice makes two bins of an hour, one that it skips makes none;
+    longer bins just go on.
 
     References
     ----------
@@ -281,7 +282,7 @@ def _lattice(frame: pd.DataFrame) -> tuple[Ints, Ints, Ints]:
     last = np.zeros_like(times)
     last[row] = end
     cell = row * (int(column.max(initial=0)) + 1) + column
-    if (last[row] != end).any() or (times[1:] < last[:-1]).any() or np.unique(cell).size != cell.size:
+    if (last[row] != end).any() or (times[1:] < last[:-1]).any() or distinct(cell).size != cell.size:
         text = "the intervals do not line up: they differ in length or start, or overlap within a channel"
         raise UnitError(text, hint='Bring them to one step first: smd.resample(x, "1h").')
     return times, row, column

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from smd_notebook.analysis.bins import channels, resample, tidy_frame
-from smd_notebook.analysis.edges import parse, utc_us, wall_us
+from smd_notebook.analysis.edges import distinct, parse, utc_us, wall_us
 from smd_notebook.analysis.passport import stamp
 from smd_notebook.analysis.spread import watts
 from smd_notebook.errors import ConfigurationError, UnitError
@@ -60,7 +60,7 @@ def _factor(head: pd.Series[Any]) -> float:
 
 def _native(one: pd.DataFrame) -> str:
     """Return the interval length of a channel, as bins."""
-    length = np.unique(utc_us(one["end"]) - utc_us(one["start"]))
+    length = distinct(utc_us(one["end"]) - utc_us(one["start"]))
     if length.size != 1 or length[0] <= 0 or length[0] % _SECOND or _DAY % length[0]:
         raise ConfigurationError("the intervals are not all of one length that divides a day", hint='Say how long a slot is: slot="1h".')
     return f"{length[0] // _SECOND}s"

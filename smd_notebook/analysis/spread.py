@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from smd_notebook.analysis.edges import distinct
 from smd_notebook.errors import SmdError, UnitError
 from smd_notebook.espi import codes
 
@@ -66,7 +67,7 @@ def _settle(found: Intervals, order: Ints, policy: str, *, additive: bool) -> In
     """Let at each instant the first or last row count, or the mean of all that cover it."""
     length = found.end - found.start
     rate: Floats = found.value / length if additive else found.value
-    cuts = np.unique(np.concatenate([found.start, found.end]))
+    cuts = distinct(np.concatenate([found.start, found.end]))
     low = np.searchsorted(cuts, found.start)
     row, piece = _spans(low, np.searchsorted(cuts, found.end) - low)
     if policy == "mean":
