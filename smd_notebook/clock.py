@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
@@ -118,10 +119,7 @@ def parse_dst_rule(text: str | None) -> DstRule | None:
     if text is None or not text.strip():
         return None
     text = text.strip().removeprefix("0x").removeprefix("0X")
-    try:
-        bits = int(text, 16) if len(text) == 8 else -1
-    except ValueError:
-        bits = -1
+    bits = int(text, 16) if re.fullmatch("[0-9A-Fa-f]{8}", text) else -1
     if bits == _DISABLED:
         return None
     rule = DstRule(bits >> 28 & 15, bits >> 25 & 7, bits >> 20 & 31, bits >> 17 & 7, bits >> 12 & 31, bits & 4095)

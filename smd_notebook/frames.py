@@ -24,7 +24,7 @@ from smd_notebook.espi.model import MISSING, MISSING_SMALL, Channel, Column, Doc
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["TIDY_COLUMNS", "Series", "categories_of", "costs_of", "scaled", "series_of", "tidy", "values_of", "zones_of"]
+__all__ = ["TIDY_COLUMNS", "Series", "categories_of", "costs_of", "quotient", "scaled", "series_of", "tidy", "values_of", "zones_of"]
 
 #: The columns of a tidy frame, in order, always all present.
 TIDY_COLUMNS = (
@@ -62,6 +62,9 @@ _LISTED = {column: set(names) for column, names in _LISTS.items()}
 #: Integers up to this are exact as float64, and so are powers of ten up to the other.
 _EXACT = 1 << 53
 _EXACT_POWER = 22
+_NO_ROWS = np.empty(0, dtype=np.int64)
+#: No int64 times a power of ten beyond this is anything but 0 or infinite as float64.
+_FAR_POWER = 400
 #: Instants that a clock of today can mean, 1900 to 2200 [s since 1970-01-01T00:00Z]; others are told of and left missing.
 _EARLIEST, _LATEST = -2_208_988_800, 7_258_118_400
 
@@ -82,6 +85,20 @@ class Series:
 # -- zones -----------------------------------------------------------------------------------------------------------------------------
 
 
+def stated_zone(channel: Channel, tz: str | None = None) -> tuple[str | None, list[Finding]]:
+    """Return the zone that the caller, the feed or the utility states, and what was noticed; None where none does.
+
+    Raises
+    ------
+    TimeZoneError
+        Where `tz` is no IANA name.
+    """
+    if tz is not None:
+        return valid_zone(tz), []
+    zone, noticed = zone_of(channel.local_time, channel.dialect.zone) if channel.local_time is not None else (None, [])
+    return zone or channel.dialect.zone, [replace(one, channel=channel.label) for one in noticed]
+
+
 def zones_of(document: Document, tz: str | None = None) -> tuple[list[str], list[Finding]]:
     """Return the zone of each channel: `tz`, else the feed's LocalTimeParameters, else the utility's zone, else UTC with a finding.
 
@@ -97,16 +114,11 @@ def zones_of(document: Document, tz: str | None = None) -> tuple[list[str], list
     TimeZoneError
         Where `tz` is no IANA name.
     """
-    if tz is not None:
-        return [valid_zone(tz)] * len(document.channels), []
     zones: list[str] = []
     findings: list[Finding] = []
     for channel in document.channels:
-        zone = None
-        if channel.local_time is not None:
-            zone, noticed = zone_of(channel.local_time, channel.dialect.zone)
-            findings += [replace(one, channel=channel.label) for one in noticed]
-        zone = zone or channel.dialect.zone
+        zone, noticed = stated_zone(channel, tz)
+        findings += noticed
         if zone is None:
             text = "nothing in the feed says in which time zone it is; its times are shown in UTC"
             findings.append(Finding("zone-unknown", "warning", text, "Name it: tz='America/Los_Angeles'.", channel=channel.label))
@@ -134,7 +146,7 @@ def series_of(document: Document, zones: Sequence[str], *, keep: bool = False) -
     places = _places(document)
     for channel, zone in zip(document.channels, zones, strict=True):
         readings = _with_quality(_in_range(concatenated(channel), channel, findings), channel, findings)
-        order = np.concatenate([places[id(block)] + np.arange(len(block.readings)) for block in channel.blocks])
+        order = np.concatenate([_NO_ROWS, *(places[id(block)] + np.arange(len(block.readings)) for block in channel.blocks)])
         if not keep:
             rows, conflicting = resolve(readings, updated_of(channel))
             findings += _duplicates(readings, rows, conflicting, channel)
@@ -207,6 +219,7 @@ def scaled(raw: Column, power: int, factor: Fraction = Fraction(1)) -> npt.NDArr
     >>> scaled(np.array([1067300, 3]), -3).tolist(), scaled(np.array([1067300]), -3, Fraction(1, 1000)).tolist()
     ([1067.3, 0.003], [1.0673])
     """
+    power = min(max(power, -_FAR_POWER), _FAR_POWER)
     ratio = factor * Fraction(10) ** power
     over, under = ratio.numerator, ratio.denominator
     missing = raw == MISSING
@@ -218,8 +231,20 @@ def scaled(raw: Column, power: int, factor: Fraction = Fraction(1)) -> npt.NDArr
     elif largest <= _EXACT and over == 1 and (factor == 1 and -power <= _EXACT_POWER):
         values = raw / np.float64(under)
     else:
-        values = np.array([int(one) * over / under for one in np.where(missing, 0, raw).tolist()], dtype=np.float64)
+        values = np.array([quotient(int(one) * over, under) for one in np.where(missing, 0, raw).tolist()], dtype=np.float64)
     return np.where(missing, np.nan, values)
+
+
+def quotient(over: int, under: int) -> float:
+    """Return ``over / under`` rounded once; infinite where that is too large for a float64.
+
+    >>> quotient(1, 3), quotient(-(10**400), 1)
+    (0.3333333333333333, -inf)
+    """
+    try:
+        return over / under
+    except OverflowError:
+        return float("inf") if over > 0 else float("-inf")
 
 
 # -- the tidy frame ----------------------------------------------------------------------------------------------------------------------
@@ -232,6 +257,7 @@ def tidy(
     unit: str | None = None,
     raw: bool = False,
     in_order: bool = False,
+    tz: str | None = None,
 ) -> pd.DataFrame:
     """Return one row an interval.
 
@@ -247,6 +273,8 @@ def tidy(
         Whether to add `raw_value` and `power_of_ten`.
     in_order : bool
         Whether rows stand in document order, all channels together; else by channel, then start.
+    tz : str, optional
+        The zone that was asked for; a frame without rows is in it, too.
 
     Raises
     ------
@@ -256,7 +284,7 @@ def tidy(
     import pandas as pd
 
     counts = [len(one.readings) for one in series]
-    zones = sorted({one.zone for one in series})
+    zones = sorted({one.zone for one in series if len(one.readings)} or {one.zone for one in series})
     columns: dict[str, Any] = {}
 
     def column(name: Literal["start", "duration", "quality", "tou", "tier", "cpp"]) -> Any:
@@ -278,7 +306,7 @@ def tidy(
     columns["measure"] = repeated("measure", [one.channel.measure for one in series])
     columns["flow"] = repeated("flow", [one.channel.flow for one in series])
     columns["zone"] = repeated("zone", [one.zone for one in series])
-    shown = zones[0] if len(zones) == 1 else "UTC"
+    shown = tz or (zones[0] if len(zones) == 1 else "UTC")
     known = start != MISSING
     columns["start"] = _instants(start, known, shown)
     columns["end"] = _instants(start + duration, known, shown)
@@ -295,7 +323,9 @@ def tidy(
     if raw:
         values = np.concatenate([np.empty(0, dtype=np.int64), *(one.readings.value for one in series)])
         columns["raw_value"] = _integers(values, values == MISSING, "Int64") if (values == MISSING).any() else values
-        columns["power_of_ten"] = np.repeat(np.array([_power(one) for one in series], dtype=np.int16), counts)
+        columns["power_of_ten"] = np.repeat(
+            np.clip([_power(one) for one in series], MISSING_SMALL, -MISSING_SMALL - 1).astype(np.int16), counts
+        )
     frame = pd.DataFrame(columns)
     if in_order and len(series) > 1:
         order = np.concatenate([one.order for one in series])
@@ -304,7 +334,7 @@ def tidy(
 
 
 def _power(one: Series) -> int:
-    return one.channel.power_of_ten + one.readings.exponent
+    return min(max(one.channel.power_of_ten + one.readings.exponent, -(1 << 20)), 1 << 20)
 
 
 def values_of(one: Series, unit: str | None = None) -> npt.NDArray[np.float64]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+from collections import Counter
+from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
 from smd_notebook.errors import Finding
@@ -23,6 +24,7 @@ from smd_notebook.espi.model import (
 )
 
 R = TypeVar("R", ReadingType, LocalTime)
+T = TypeVar("T")
 
 
 def aliased(document: Document) -> Document:
@@ -79,8 +81,8 @@ def aliased(document: Document) -> Document:
         reading_types=tuple(types),
         local_times=tuple(clocks),
         summaries=tuple(_summary(summary, names, document, number) for number, summary in enumerate(document.summaries, 1)),
-        quality_summaries=tuple(replace(one, extra={}, entry=Entry()) for one in document.quality_summaries),
-        program_mappings=tuple(replace(one, extra={}, entry=Entry()) for one in document.program_mappings),
+        quality_summaries=tuple(replace(_modelled(one), entry=Entry()) for one in document.quality_summaries),
+        program_mappings=tuple(replace(_modelled(one), entry=Entry()) for one in document.program_mappings),
         blocks=tuple(block for channel in channels for block in channel.blocks),
         channels=tuple(label(channels)),
         dialect=replace(document.dialect, unique_usage_points=True),
@@ -96,7 +98,12 @@ def _names(document: Document) -> dict[str, str]:
         for block in channel.blocks:
             for name in COLUMNS:
                 digest.update(getattr(block.readings, name).tobytes())
-    names = {point: f"home-{digest.hexdigest()[:8]}" for point, digest in digests.items()}
+    names: dict[str, str] = {}
+    alike: Counter[str] = Counter()
+    for point, digest in sorted(digests.items()):
+        name = f"home-{digest.hexdigest()[:8]}"
+        alike[name] += 1  # homes that say the very same stay several
+        names[point] = name if alike[name] == 1 else f"{name}-{alike[name]}"
     for number, point in enumerate(sorted({point_key_of(one.entry, document) for one in document.summaries} - names.keys()), 1):
         names[point] = f"home-{number}"
     return names
@@ -131,4 +138,18 @@ def _block(block: Block, href: str, number: int) -> Block:
 def _summary(summary: Summary, names: dict[str, str], document: Document, number: int) -> Summary:
     name = names[point_key_of(summary.entry, document)]
     href = f"UsagePoint/{name}/UsageSummary/{number}"
-    return replace(summary, extra={}, read_cycle=None, entry=Entry(href=href, up=href.rpartition("/")[0]))
+    return replace(_modelled(summary), read_cycle=None, entry=Entry(href=href, up=href.rpartition("/")[0]))
+
+
+def _modelled(thing: T) -> T:
+    """Return a resource without what is not modelled and without addresses, down to its last part."""
+    kept: dict[str, Any] = {}
+    for one in fields(thing):  # type: ignore[arg-type]
+        value = getattr(thing, one.name)
+        if one.name in ("extra", "reading_type_ref"):
+            kept[one.name] = {} if one.name == "extra" else None
+        elif isinstance(value, tuple):
+            kept[one.name] = tuple(_modelled(item) for item in value)
+        elif is_dataclass(value) and one.name != "entry":
+            kept[one.name] = _modelled(value)
+    return replace(thing, **kept)  # type: ignore[type-var]

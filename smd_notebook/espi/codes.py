@@ -77,6 +77,9 @@ QUALITY_WORST_FIRST = (10, 12, 9, 8, 16, 13, 15, 11, 7, 14, 18, 0, 17, 19)
 #: Rank of each code in the list above, 0 is worst; an unknown code ranks with "other".
 QUALITY_RANK: Mapping[int, int] = MappingProxyType({code: rank for rank, code in enumerate(QUALITY_WORST_FIRST)})
 
+#: Qualities, by name, of a value as it was measured, whatever checks it has passed; everything else was touched or doubted.
+MEASURED = frozenset({"valid", "validated", "verified", "revenue_quality", "raw"})
+
 #: espi:AccumulationKind
 ACCUMULATION: Mapping[int, str] = MappingProxyType(
     {
@@ -311,6 +314,16 @@ def conversion(symbol: str, wanted: str) -> Fraction:
     if here is None or here.dimension != there.dimension:
         raise UnitError(f"{symbol} cannot be turned into {wanted}", hint="Select the channels with `channel=` or `feed.select(...)` first.")
     return here.factor / there.factor
+
+
+def dimension_of(symbol: str) -> str | None:
+    """Return what a unit measures; None where it is not known.
+
+    >>> dimension_of("kWh"), dimension_of("therm"), dimension_of("uom9999")
+    ('energy', 'energy', None)
+    """
+    unit = _BY_SYMBOL.get(symbol)
+    return unit.dimension if unit else None
 
 
 def measure_of(uom: int | None, accumulation: int | None) -> Measure:

@@ -27,6 +27,8 @@ class Dialect:
         Whether the last part of a UsagePoint's path is unique for ever, whatever stands before it.
     cost_divisor : int
         What a cost is divided by to give currency units (ESPI: 100 000).
+    clock : str
+        How its clock was seen to be written, where that is not UTC: ``"standard"`` or ``"wall"``. It breaks ties, it proves nothing.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Dialect:
     zone: str | None = None
     unique_usage_points: bool = False
     cost_divisor: int = 100_000
+    clock: str = ""
 
 
 STANDARD = Dialect("standard")
@@ -46,6 +49,7 @@ DIALECTS: tuple[Dialect, ...] = (
     Dialect("coned", ("coned.com",), "America/New_York"),
     Dialect("consumers", ("consumersenergy.com",), "America/Detroit"),
     Dialect("londonhydro", ("londonhydro.com",), "America/Toronto"),
+    Dialect("bidgely", ("bidgely.com",), clock="standard"),
     Dialect("savage", ("savagedata.com",), "America/Toronto"),
 )
 
@@ -76,7 +80,10 @@ def dialect_of(href: str) -> Dialect | None:
     """
     if "://" not in href:
         return None
-    host = (urlsplit(href).hostname or "").lower()
+    try:
+        host = (urlsplit(href).hostname or "").lower()
+    except ValueError:  # urllib refuses some
+        return None
     for dialect in DIALECTS:
         if any(host == end or host.endswith("." + end) for end in dialect.hosts):
             return dialect

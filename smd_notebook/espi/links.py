@@ -18,10 +18,11 @@ import numpy.typing as npt
 
 from smd_notebook.errors import Finding, ReadError
 from smd_notebook.espi import codes
-from smd_notebook.espi.dialects import STANDARD, Dialect, dialect_of
+from smd_notebook.espi.dialects import STANDARD, TABLE, Dialect, dialect_of
 from smd_notebook.espi.model import (
     COLUMNS,
     MISSING,
+    MISSING_SMALL,
     Block,
     Channel,
     Column,
@@ -78,10 +79,11 @@ def link(document: Document, dialect: Dialect | None = None) -> Document:
         reading_type = _reading_type(series, document, findings)
         usage_point = _usage_point(series, document, named)
         path = usage_point.entry.path if usage_point else _usage_point_path(series)
-        blocks = tuple(_with_times(block, reading_type, findings) for block in series.blocks)
+        # a table's row without a start has one that never was; there is nothing to count it from
+        blocks = tuple(block if dialect.name == TABLE else _with_times(block, reading_type, findings) for block in series.blocks)
         channel = _channel(series.meter_reading, blocks, reading_type, usage_point, path, dialect, document)
         same = channels.get(channel.key)
-        channels[channel.key] = replace(same, blocks=same.blocks + channel.blocks) if same else channel
+        channels[channel.key] = replace(same, blocks=same.blocks + blocks_as(channel, same)) if same else channel
     for block in document.blocks:
         findings += _outside(block)
     return replace(
@@ -283,7 +285,13 @@ def point_key_of(entry: Entry, document: Document) -> str:
         named = [one.entry.path for one in document.usage_points if own & {path_of(href) for href in one.entry.related}]
         paths = {one.entry.path for one in document.usage_points}
         path = named[0] if named else (paths.pop() if len(paths) == 1 else "")
-    return usage_point_key(path, document.dialect)
+    keys, last = document.dialects, path.rpartition("/")[2]
+    if path in keys:
+        return path
+    if last in keys and keys[last].unique_usage_points:
+        return last
+    # feeds of several utilities may have been merged, so an entry's own host comes before the document's dialect
+    return usage_point_key(path, dialect_of(entry.href) or dialect_of(entry.up) or document.dialect)
 
 
 def find_by_links(found: Sequence[R], *entries: Entry | None) -> R | None:
@@ -375,10 +383,10 @@ def _with_times(block: Block, reading_type: ReadingType | None, findings: list[F
     start: Column = readings.start.copy()
     follows = interval.start if interval else None
     for row in range(len(readings)):
-        if start[row] == MISSING and follows is not None:
+        if start[row] == MISSING and follows is not None and abs(follows) < -MISSING:
             start[row] = follows
         known = start[row] != MISSING and duration[row] != MISSING
-        follows = int(start[row] + duration[row]) if known else None
+        follows = int(start[row]) + int(duration[row]) if known else None
     filled = int((no_start & (start != MISSING)).sum())
     source = block.entry.source
     if filled:
@@ -416,6 +424,25 @@ def _counted(findings: Iterable[Finding]) -> list[Finding]:
         bare = replace(one, n=0)
         counts[bare] = counts.get(bare, 0) + one.n
     return [replace(one, n=n) for one, n in counts.items()]
+
+
+# -- one channel of several ----------------------------------------------------------------------------------------------------------------
+
+
+def blocks_as(channel: Channel, other: Channel) -> tuple[Block, ...]:
+    """Return a channel's blocks as they read under the ReadingType of `other`: its power of ten and its default quality."""
+    shift = channel.power_of_ten - other.power_of_ten
+    mine, theirs = (one.reading_type.default_quality if one.reading_type else None for one in (channel, other))
+    if not shift and mine == theirs:
+        return channel.blocks
+    blocks = []
+    for block in channel.blocks:
+        readings = replace(block.readings, exponent=block.readings.exponent + shift)
+        if mine != theirs and mine is not None and 0 <= mine < -MISSING_SMALL:
+            filled = np.where(readings.quality == MISSING_SMALL, np.int16(mine), readings.quality)
+            readings = replace(readings, quality=filled)
+        blocks.append(replace(block, readings=readings))
+    return tuple(blocks)
 
 
 # -- labels --------------------------------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ else the better quality, else the higher hash of what it says; never the order o
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ import numpy.typing as npt
 from smd_notebook.errors import Finding
 from smd_notebook.espi.codes import QUALITY_RANK
 from smd_notebook.espi.dialects import TABLE
-from smd_notebook.espi.links import concatenated, label, link, usage_point_key
+from smd_notebook.espi.links import blocks_as, concatenated, label, link, point_key_of, usage_point_key
 from smd_notebook.espi.model import (
     COLUMNS,
     MISSING,
@@ -30,6 +31,7 @@ from smd_notebook.espi.model import (
     Entry,
     LocalTime,
     Readings,
+    Summary,
     UsagePoint,
     path_of,
 )
@@ -140,7 +142,7 @@ def merge_documents(documents: Iterable[Document]) -> Document:
         meter_readings=_distinct(one for document in ordered for one in document.meter_readings),
         reading_types=_distinct(one for document in ordered for one in document.reading_types),
         local_times=_distinct(one for document in ordered for one in document.local_times),
-        summaries=_distinct(one for document in ordered for one in document.summaries),
+        summaries=_bills(ordered),
         quality_summaries=_distinct(one for document in ordered for one in document.quality_summaries),
         program_mappings=_distinct(one for document in ordered for one in document.program_mappings),
         others=_distinct(one for document in ordered for one in document.others),
@@ -211,8 +213,9 @@ def _says_the_same(table: Channel, other: Channel) -> bool:
     _, at, there = np.intersect1d(ours.start, theirs.start, return_indices=True)
     if len(at) < 0.9 * len(ours):
         return False
-    step = 10.0 ** (table.power_of_ten + ours.exponent)
-    there_value = theirs.value[there] * 10.0 ** (other.power_of_ten + theirs.exponent)
+    powers = [table.power_of_ten + ours.exponent, other.power_of_ten + theirs.exponent]
+    step, scale = (10.0 ** min(max(power, -99), 99) for power in powers)
+    there_value = theirs.value[there] * scale
     agree = (np.abs(ours.value[at] * step - there_value) <= 0.5000001 * step) & (ours.duration[at] == theirs.duration[there])
     return bool(agree.mean() >= 0.95)
 
@@ -240,19 +243,25 @@ def _joined(same: list[Channel]) -> Channel:
     if len(same) == 1:
         return same[0]
     same = sorted(same, key=lambda channel: (instant(channel.meter_reading.entry.updated), repr(channel)), reverse=True)
-    blocks = {_digest_block(block): block for channel in same for block in channel.blocks}
+    blocks = {_digest_block(block): block for channel in same for block in blocks_as(channel, same[0])}
     ordered = sorted(blocks.items(), key=lambda item: (_first(item[1]), item[0]))
-    local_time = next((channel.local_time for channel in same if channel.local_time), None)
+    local_time = _clock(channel.local_time for channel in same if channel.local_time)
     return replace(same[0], local_time=local_time, blocks=tuple(block for _, block in ordered))
 
 
 def _on_one_clock(channels: list[Channel]) -> list[Channel]:
-    """Give channels that state no clock the one that another channel of their usage point states."""
-    clocks: dict[str, LocalTime] = {}
+    """Give all channels of a usage point one clock, whichever files state it."""
+    clocks: dict[str, list[LocalTime]] = {}
     for channel in channels:
         if channel.local_time is not None and channel.usage_point:
-            clocks.setdefault(channel.usage_point, channel.local_time)
-    return [channel if channel.local_time else replace(channel, local_time=clocks.get(channel.usage_point)) for channel in channels]
+            clocks.setdefault(channel.usage_point, []).append(channel.local_time)
+    chosen = {point: _clock(stated) for point, stated in clocks.items()}
+    return [replace(channel, local_time=chosen.get(channel.usage_point, channel.local_time)) for channel in channels]
+
+
+def _clock(stated: Iterable[LocalTime]) -> LocalTime | None:
+    """Return the clock that was updated last; of several, the one that says more in the order of letters, never of files."""
+    return max(stated, key=lambda one: (instant(one.entry.updated), _said(_placeless(one))), default=None)
 
 
 def _first(block: Block) -> int:
@@ -270,7 +279,7 @@ def _digest_block(block: Block) -> str:
 
 
 def _digest_document(document: Document) -> str:
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(repr(document.dialect).encode())
     for name in ("feeds", *_LINKED, "summaries", "quality_summaries", "program_mappings", "others"):
         digest.update("".join(_said(_placeless(one)) for one in getattr(document, name)).encode())
     for block in document.blocks:
@@ -294,6 +303,19 @@ def _placeless(thing: Any) -> Any:
 def _distinct(things: Iterable[T]) -> tuple[T, ...]:
     """Return the things that differ in content or address, each once, in an order of their own."""
     return tuple(thing for _, thing in sorted({_said(_bare(thing)): thing for thing in things}.items()))
+
+
+def _bills(documents: Iterable[Document]) -> tuple[Summary, ...]:
+    """Return each bill of each usage point once, whatever its address; as often as the document says it that says it most often."""
+    found: dict[tuple[str, str, int], Summary] = {}
+    for document in documents:
+        seen: Counter[tuple[str, str]] = Counter()
+        for summary in document.summaries:
+            said = (point_key_of(summary.entry, document), _said(replace(summary, entry=Entry())))
+            place = (*said, seen[said])
+            seen[said] += 1
+            found[place] = max(found.get(place, summary), summary, key=lambda one: (instant(one.entry.updated), _said(_placeless(one))))
+    return tuple(found[place] for place in sorted(found))
 
 
 def _bare(thing: Any) -> Any:

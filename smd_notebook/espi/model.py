@@ -5,10 +5,11 @@ Field order is the order of the schema's sequences, so that the writer needs no 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,9 @@ MISSING_SMALL = np.iinfo(np.int16).min
 Column = npt.NDArray[np.int64]
 SmallColumn = npt.NDArray[np.int16]
 
+#: Scheme and host of an absolute link, in whatever state: urllib refuses some.
+_HOST = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+
 
 def path_of(href: str) -> str:
     """Return an href without scheme, host and outer slashes, the form in which links are compared.
@@ -32,9 +36,8 @@ def path_of(href: str) -> str:
     >>> path_of("https://api.example.com/espi/1_1/resource/UsagePoint/1/"), path_of("ReadingType/07")
     ('espi/1_1/resource/UsagePoint/1', 'ReadingType/07')
     """
-    if "://" in href:
-        parts = urlsplit(href)
-        href = parts.path + (f"?{parts.query}" if parts.query else "")
+    if host := _HOST.match(href):
+        href = href[host.end() :].partition("#")[0]
     return href.strip().strip("/")
 
 
@@ -396,3 +399,8 @@ class Document:
     channels: tuple[Channel, ...] = ()
     dialect: Dialect = STANDARD
     findings: tuple[Finding, ...] = ()
+
+    @cached_property
+    def dialects(self) -> dict[str, Dialect]:
+        """Key of each UsagePoint that has channels, and its utility's habits."""
+        return {channel.usage_point: channel.dialect for channel in self.channels}

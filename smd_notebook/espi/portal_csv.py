@@ -66,6 +66,12 @@ _DATES = ((re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})"), (0, 1, 2)), (re.compile(r
 _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::\d{2})?\s*([AaPp][Mm])?")
 _VALUE = re.compile(r"(usage|import|export)\s*(?:\(([^)]*)\))?", re.IGNORECASE)
 _COST_RAW = 100_000
+#: Characters that XML, as which a document may be written, cannot hold.
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NUMBER = re.compile(r"[+-]?(?:[1-9]\d{0,2}(?:,\d{3})+|\d+)?(?:\.\d*)?(?:[eE][+-]?\d+)?")
+#: Raw numbers beyond this, and years outside these, are no meter's.
+_LARGEST, _TOO_LARGE = 1 << 53, 1 << 63
+_YEARS = range(1900, 2200)
 _USD = 840
 
 
@@ -76,7 +82,7 @@ class _Row:
     line: int
     start: datetime
     end: datetime | None
-    text: str
+    value: Decimal
     cost: str
     note: str
 
@@ -99,7 +105,9 @@ def looks_like_csv(head: bytes) -> bool:
     (True, False)
     """
     text = _decoded(head).upper()
-    return any("DATE" in line and ("USAGE" in line or "IMPORT" in line) and "," in line for line in text.splitlines())
+    return not text.lstrip().startswith("<") and any(
+        "DATE" in line and ("USAGE" in line or "IMPORT" in line) and "," in line for line in text.splitlines()
+    )
 
 
 def read_table(handle: Handle, *, tz: str | None = None, dialect: Dialect | None = None) -> Document:
@@ -122,7 +130,10 @@ def read_table(handle: Handle, *, tz: str | None = None, dialect: Dialect | None
         Where a date, a time, a number or a unit cannot be read; it names file and line.
     """
     findings: list[Finding] = []
-    prologue, tables = _tables(handle)
+    prologue, tables, empty = _tables(handle)
+    if empty:
+        text = "rows of the table have no usage; they were left out"
+        findings.append(Finding("row-empty", "warning", text, "Their time counts as missing.", n=empty, source=handle.name))
     if dialect is None:
         words = re.split(r"[^a-z]+", handle.name.lower())
         dialect = next((one for one in DIALECTS if one.name in words), None)
@@ -170,32 +181,50 @@ def read_table(handle: Handle, *, tz: str | None = None, dialect: Dialect | None
 
 def _decoded(data: bytes) -> str:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16", errors="replace")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("cp1252", errors="replace")
+        text = data.decode("utf-16", errors="replace")
+    else:
+        try:
+            text = data.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            text = data.decode("cp1252", errors="replace")
+    return _NOT_XML.sub("\ufffd", text)
 
 
-def _tables(handle: Handle) -> tuple[Node, list[_Table]]:
-    """Return what stands above the table, and the series in it."""
+def _tables(handle: Handle) -> tuple[Node, list[_Table], int]:
+    """Return what stands above the table, the series in it, and how many of its rows are empty."""
     prologue: Node = {}
     tables: dict[tuple[object, ...], _Table] = {}
     columns: dict[str, int] = {}
+    empty = 0
     reader = csv.reader(io.StringIO(_decoded(b"".join(handle.chunks())), newline=""))
-    for cells in reader:
+    for cells in _lines(reader, handle):
+        if columns and any("\n" in cell or "\r" in cell for cell in cells):
+            raise ReadError("a quote is opened in a row and not closed", source=handle.name, line=reader.line_num, hint="Mend the line.")
         cells = [cell.strip() for cell in cells]
         names = [re.sub(r"\s+", " ", cell).upper() for cell in cells]
         if ("DATE" in names or "START DATE" in names) and any(_VALUE.fullmatch(name) for name in names):
             columns = {name: place for place, name in enumerate(names) if name}
         elif columns and any(cells):
-            for key, row in _row(cells, columns, handle, reader.line_num):
+            rows = list(_row(cells, columns, handle, reader.line_num))
+            empty += not rows
+            for key, row in rows:
                 tables.setdefault(key, _Table(*key)).rows.append(row)  # type: ignore[arg-type]
         elif len(cells) > 1 and cells[0] and cells[1]:
-            prologue[cells[0]] = ", ".join(cells[1:])
+            name = re.sub(r"[^A-Za-z0-9]+", "_", cells[0]).strip("_")  # as XML could call it
+            name = name if name[:1].isalpha() else f"line_{name}"
+            prologue.setdefault(name, []).append(", ".join(cell for cell in cells[1:] if cell))
     if not columns:
         raise NotEspiError("there is no table of usage in it", source=handle.name, hint="Its header has DATE and USAGE or IMPORT.")
-    return prologue, list(tables.values())
+    return prologue, list(tables.values()), empty
+
+
+def _lines(reader: Iterator[list[str]], handle: Handle) -> Iterator[list[str]]:
+    """Yield the rows of a CSV file."""
+    try:
+        yield from reader
+    except csv.Error:
+        line = getattr(reader, "line_num", None)
+        raise ReadError("the line is no CSV", source=handle.name, line=line, hint="A quote may be open; mend the line.") from None
 
 
 def _row(cells: list[str], columns: dict[str, int], handle: Handle, line: int) -> Iterator[tuple[tuple[object, ...], _Row]]:
@@ -231,12 +260,19 @@ def _row(cells: list[str], columns: dict[str, int], handle: Handle, line: int) -
         word, unit = match[1].lower(), (match[2] or cell("UNITS", "UNIT")).strip().lower()
         if unit not in _UNITS:
             raise bad("unit")
-        if decimal_of(text.replace(",", "")) is None:
+        number = _decimal(text)
+        if number is None:
             raise bad("usage")
         service = next((code for name, code in _SERVICES.items() if name in kind), 1 if _UNITS[unit][0] in (169, 119) else 0)
         flow = {"import": _DELIVERED, "export": _RECEIVED}.get(word)
         cost = "" if word == "export" else cell("COST", "TOTAL IMPORT COST", "TOTAL COST")
-        yield (service, flow, unit, bills), _Row(line, start, end, text.replace(",", ""), cost, cell("NOTES"))
+        yield (service, flow, unit, bills), _Row(line, start, end, number, cost, cell("NOTES"))
+
+
+def _decimal(text: str) -> Decimal | None:
+    """Return a number as portals write it, with commas between thousands only; None where it is none, or no meter's."""
+    number = decimal_of(text.replace(",", "")) if _NUMBER.fullmatch(text) else None
+    return number if number is not None and int(number.as_tuple().exponent) >= -12 and abs(number) < _LARGEST else None
 
 
 def _date(text: str) -> date | None:
@@ -244,9 +280,10 @@ def _date(text: str) -> date | None:
         if match := pattern.fullmatch(text):
             parts = match.groups()
             try:
-                return date(int(parts[year]), int(parts[month]), int(parts[day]))
+                found = date(int(parts[year]), int(parts[month]), int(parts[day]))
             except ValueError:
                 return None
+            return found if found.year in _YEARS else None
     return None
 
 
@@ -264,7 +301,7 @@ def _clock(text: str) -> timedelta | None:
 
 def _exclusive(start: datetime, stop: datetime) -> datetime:
     """Return the exclusive end: portals write the last minute (00:59), a few the next one (01:00)."""
-    if stop <= start and stop.time() == time():
+    if stop < start or (stop == start and stop.time() == time()):
         stop += timedelta(days=1)
     return stop if (stop - start) % timedelta(minutes=5) == timedelta() and stop > start else stop + timedelta(minutes=1)
 
@@ -287,18 +324,23 @@ def _reading_type(table: _Table, href: str, source: str) -> ReadingType:
 
 def _readings(table: _Table, zone: ZoneInfo, handle: Handle, findings: list[Finding]) -> Readings:
     rows = table.rows
-    if len(rows) > 1 and rows[0].start > rows[-1].start:
+    # newest first, told by most steps and not by the ends: whole days may stand newest first with their hours in order
+    steps = [(after.start > before.start) - (after.start < before.start) for before, after in pairwise(rows)]
+    if sum(steps) < 0:
         rows = rows[::-1]
     ends = _ends(rows, handle)
     start = _instants([row.start for row in rows], zone, handle.name, findings)
     duration = [int((_utc(end, zone, 0) - _utc(row.start, zone, 0)).total_seconds()) for row, end in zip(rows, ends, strict=True)]
-    if not table.bills and rows[0].end is not None:
+    if not table.bills:
         # an interval within a day is as long as its clock times say, also where it ends at a change of the clock
         wall = [int((end - row.start).total_seconds()) for row, end in zip(rows, ends, strict=True)]
         duration = [length if length < 86_400 else elapsed for length, elapsed in zip(wall, duration, strict=True)]
-    numbers = [decimal_of(row.text) or Decimal(0) for row in rows]
-    exponent = min(0, *(int(number.as_tuple().exponent) for number in numbers))
-    value = np.array([int(number.scaleb(-exponent)) for number in numbers], dtype=np.int64)
+    exponent = min(0, *(int(row.value.as_tuple().exponent) for row in rows))
+    if max(abs(row.value) for row in rows).scaleb(-exponent) >= _TOO_LARGE:
+        raise ReadError(
+            "the usage of a row is too large for its decimals", source=handle.name, hint="Mend the table, or leave the row out."
+        )
+    value = np.array([int(row.value.scaleb(-exponent)) for row in rows], dtype=np.int64)
     _say_rounding(value, exponent, table, handle.name, findings)
     none = np.full(len(rows), MISSING_SMALL, dtype=np.int16)
     quality = np.where([bool(re.search("estimat", row.note, re.IGNORECASE)) for row in rows], np.int16(_ESTIMATED), none)
@@ -346,7 +388,8 @@ def _instants(
             continue
         if early < late and counts[moment] == 1:
             alone += 1
-        starts.append(int((late if early < late and seen[moment] else early).timestamp()))
+        # odd and even, as a file may hold a day twice over
+        starts.append(int((late if early < late and seen[moment] % 2 else early).timestamp()))
         seen[moment] += 1
     if alone:
         text = "the hour that autumn repeats stands once; whether it is the first, the second or both is not known; it was put first"
@@ -358,12 +401,12 @@ def _instants(
 
 
 def _money(row: _Row, handle: Handle) -> int:
-    text = row.cost.replace("$", "").replace(",", "").replace(" ", "")
+    text = row.cost.replace("$", "").replace(" ", "")
     if not text:
         return int(MISSING)
     if text.startswith("(") and text.endswith(")"):
         text = "-" + text[1:-1]
-    number = decimal_of(text)
+    number = _decimal(text)
     if number is None:
         raise ReadError("the cost of a row cannot be read", source=handle.name, line=row.line, hint="Mend the line, or leave it out.")
     return int((number * _COST_RAW).to_integral_value())

@@ -77,13 +77,15 @@ def looks_like_xml(head: bytes) -> bool:
     return head.startswith((b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<")) or head.removeprefix(_UTF8_BOM).lstrip(_SPACE).startswith(b"<")
 
 
-def read_document(handle: Handle) -> Document:
+def read_document(handle: Handle, *, fast: bool = True) -> Document:
     """Read one stream; what belongs to what is found later, by `links.link`.
 
     Parameters
     ----------
     handle : Handle
         The stream.
+    fast : bool
+        Whether runs of readings may be proved instead of parsed (`runs`); the result is the same.
 
     Raises
     ------
@@ -99,7 +101,7 @@ def read_document(handle: Handle) -> Document:
     >>> read_document(handles(feed)[0]).reading_types[0].uom
     72
     """
-    return _Reader(handle).read()
+    return _Reader(handle).read(fast=fast)
 
 
 @dataclass(slots=True)
@@ -145,16 +147,8 @@ class _Reader:
 
     # -- the stream ------------------------------------------------------------------------------------------------------------------
 
-    def read(self) -> Document:
-        self._cutter = Cutter()
-        try:
-            self._attempt()
-            suitable = not self._runs
-        except (BrokenXmlError, OverflowError):
-            suitable = self._cutter is None
-            if suitable:
-                raise
-        if not suitable:
+    def read(self, *, fast: bool) -> Document:
+        if not (fast and self._fast()):
             # the plain path is the definition: of what is odd, and of what is wrong and in which line
             self._fresh()
             self._attempt()
@@ -165,6 +159,15 @@ class _Reader:
                 hint="Download the data as Green Button (ESPI) XML.",
             )
         return self._document()
+
+    def _fast(self) -> bool:
+        """Read with proved runs cut out; return whether all of them came back where they were put."""
+        self._cutter = Cutter()
+        try:
+            self._attempt()
+        except (BrokenXmlError, OverflowError):
+            return False
+        return not self._runs
 
     def _attempt(self) -> None:
         try:
@@ -401,7 +404,7 @@ class _Reader:
     def _document(self) -> Document:
         findings = tuple(
             Finding(code, _SEVERITY.get(code, "info"), text, _SUGGESTION.get(code, ""), n=count, source=self._handle.name)
-            for (code, text), count in self._notes.items()
+            for (code, text), count in sorted(self._notes.items())
         )
         lists: dict[str, Any] = {name: tuple(items) for name, items in self._lists.items()}
         if lists["feeds"]:

@@ -178,14 +178,13 @@ def build(cls: type[T], node: Node, note: Note = silent, **given: Any) -> T:
 
 
 def _hide(tag: str, value: Any) -> Any:
-    """Return `value` with everything in it that a secret's name announces hidden."""
+    """Return `value` with everything in it that a secret's name announces hidden: its text, attributes and children."""
+    secret = _SECRET.search(tag) and tag.lower() not in _NOT_SECRET
     if isinstance(value, dict):
-        return {key: _hide(key, item) for key, item in value.items()}
+        return {key: _hide(tag if secret else key, item) for key, item in value.items()}
     if isinstance(value, list):
         return [_hide(tag, item) for item in value]
-    if isinstance(value, str) and _SECRET.search(tag) and tag.lower() not in _NOT_SECRET:
-        return Secret(value)
-    return value
+    return Secret(value) if secret and isinstance(value, str) else value
 
 
 def hidden(node: Node) -> Node:

@@ -62,7 +62,8 @@ def _tags(prefix: bytes) -> _Tags:
         return rb"<%b%b>%b%b%b</%b%b>" % (p, name, between, between.join(inner), between, p, name)
 
     def maybe(one: bytes) -> bytes:
-        return rb"(?:%b%b)?+" % (one, between)
+        # not possessive: before 3.11.8 and 3.12.2 Python loses groups within what is (gh-101955); each starts unlike the others anyway
+        return rb"(?:%b%b)?" % (one, between)
 
     quality, length, start = leaf(b"quality", small), leaf(b"duration", number), leaf(b"start", number)
     parts = [
@@ -74,7 +75,11 @@ def _tags(prefix: bytes) -> _Tags:
     ]
     irregular = rb"(<%bIntervalReading>%b%b</%bIntervalReading>%b)" % (p, between, b"".join(parts), p, space)
     digits = rb"-?+[0-9]{1,18}+"
-    either = rb"<%b(cost|value|consumptionTier|tou|cpp)>%b%b%b</%b\1>" % (p, space, digits, space, p)
+    plain = [
+        rb"<%b%b>%b%b%b</%b%b>" % (p, name, space, digits, space, p, name)
+        for name in (b"cost", b"value", b"consumptionTier", b"tou", b"cpp")
+    ]
+    either = b"|".join(plain)
     pair = [rb"<%b%b>%b%b%b</%b%b>%b" % (p, name, space, digits, space, p, name, space) for name in (b"duration", b"start")]
     period = rb"<%btimePeriod>%b(?:%b|%b)</%btimePeriod>" % (p, space, pair[0] + pair[1], pair[1] + pair[0], p)
     worst = rb"<%bReadingQuality>%b<%bquality>%b%b%b</%bquality>%b</%bReadingQuality>" % (p, space, p, space, digits, space, p, space, p)

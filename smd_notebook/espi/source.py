@@ -125,7 +125,7 @@ def _expand(source: Any, number: str) -> Iterator[Handle]:
     elif hasattr(source, "read"):
         data = source.read()
         if isinstance(data, str):
-            data = re.sub(r"^(\s*<\?xml[^>]*?)\s+encoding\s*=\s*(\"[^\"]*\"|'[^']*')", r"\1", data, count=1).encode()
+            data = re.sub(r"^(\ufeff?\s*<\?xml[^>]*?)\s+encoding\s*=\s*(\"[^\"]*\"|'[^']*')", r"\1", data, count=1).encode()
         name = getattr(source, "name", "")
         shown = Path(name).name if isinstance(name, str) and name else f"open file{number}"
         yield from _unpack(Handle(shown, lambda: io.BytesIO(data)), len(data))
@@ -137,18 +137,22 @@ def _expand(source: Any, number: str) -> Iterator[Handle]:
 
 
 def _expand_path(source: str | os.PathLike[str]) -> Iterator[Handle]:
-    text = os.fspath(source)
+    text = os.fsdecode(source)
     if isinstance(source, str):
         if re.match(r"\w+://", text):
             raise ReadError("addresses are not fetched", hint="Download the file first, or use smd.Client for a utility's service.")
         if text.lstrip("\ufeff \t\r\n").startswith("<"):
             raise ReadError("this is the text of a document, not a file's name", hint="Pass it as bytes: smd.read(text.encode()).")
-    path = Path(text).expanduser()
-    if path.is_dir():
+    try:
+        path = Path(text).expanduser()
+        is_folder, exists = path.is_dir(), path.exists()
+    except (OSError, RuntimeError, ValueError):  # too long a name, no such user's home, a NUL in it
+        raise ReadError("this cannot be a file's name", source=repr(text[:40]), hint=_TAKES) from None
+    if is_folder:
         for one in sorted(path.rglob("*")):
             if one.is_file() and not _ignored(one.relative_to(path).parts):
                 yield from _unpack(_file(one, found=True), one.stat().st_size)
-    elif path.exists():
+    elif exists:
         yield from _unpack(_file(path), path.stat().st_size)
     elif glob.has_magic(text):
         matches = sorted(glob.glob(str(path), recursive=True))
@@ -166,7 +170,7 @@ def _file(path: Path, *, found: bool = False) -> Handle:
 
 def _ignored(parts: tuple[str, ...]) -> bool:
     """Whether a member is the operating system's own, such as ``.DS_Store`` or ``__MACOSX/``."""
-    return any(part.startswith(".") or part == "__MACOSX" for part in parts)
+    return any((part.startswith(".") and part != "..") or part == "__MACOSX" for part in parts)
 
 
 def _unpack(handle: Handle, size: int, depth: int = 0) -> Iterator[Handle]:
