@@ -26,7 +26,7 @@ NOTEBOOK = ROOT / "notebooks/01_first_look.ipynb"
 PIP = ["-m", "pip", "install", "-qq", "--disable-pip-version-check"]
 COMMANDS = {
     "setup": "make or refresh .venv, and no more",
-    "demo": "run the first notebook, on the sample or on FILE..., and write one HTML report into build/",
+    "demo": "run the first notebook, on the sample or on [--tz=ZONE] FILE..., and write one HTML report into build/",
     "lab": "open JupyterLab",
     "test": "run the tests; what follows goes to pytest, as it does for notebooks, browser and prove",
     "check": "run the linters",
@@ -92,7 +92,7 @@ def setup(home: Path = VENV) -> None:
         installed.write_text(project)
 
 
-def rewrite(notebook: dict[str, Any], files: list[Path]) -> dict[str, Any]:
+def rewrite(notebook: dict[str, Any], files: list[Path], tz: str = "") -> dict[str, Any]:
     """Return the notebook with the reader's own files in place of the sample.
 
     The cell tagged ``load`` reads the files instead; cells tagged ``sample`` say what is true of the sample only, and are left out.
@@ -103,7 +103,8 @@ def rewrite(notebook: dict[str, Any], files: list[Path]) -> dict[str, Any]:
         raise SystemExit(f"run.py: {NOTEBOOK.name} must have one cell tagged `load`, and has {len(loads)}")
     lines = "".join(loads[0]["source"]).splitlines()
     imports = [line for line in lines if line.startswith(("import ", "from "))]
-    loads[0]["source"] = "\n".join([*imports, f"feed = smd.read({[str(path.resolve()) for path in files]!r})"])
+    zone = f", tz={tz!r}" if tz else ""
+    loads[0]["source"] = "\n".join([*imports, f'feed = smd.read({[str(path.resolve()) for path in files]!r}, clock="auto"{zone})'])
     return {**notebook, "cells": cells}
 
 
@@ -120,8 +121,10 @@ def last_error(log: str) -> str:
     return "\n".join(lines[starts[-1] :] if starts else lines[-5:])
 
 
-def demo(files: list[Path]) -> None:
+def demo(args: list[str]) -> None:
     """Run the first notebook, on the sample or on the reader's files, and write one HTML file that needs no network."""
+    tz = "".join(arg[5:] for arg in args if arg.startswith("--tz="))
+    files = [Path(arg) for arg in args if not arg.startswith("--tz=")]
     missing = [str(path) for path in files if not path.exists()]
     if missing:
         raise SystemExit(f"run.py: there is no {', '.join(missing)}")
@@ -129,7 +132,7 @@ def demo(files: list[Path]) -> None:
     stem = f"demo-{files[0].name.partition('.')[0]}" if files else NOTEBOOK.stem
     BUILD.mkdir(exist_ok=True)
     source, report = BUILD / f"{stem}.ipynb", BUILD / f"{stem}.html"
-    source.write_text(json.dumps(rewrite(notebook, files) if files else notebook), encoding="utf-8")
+    source.write_text(json.dumps(rewrite(notebook, files, tz) if files else notebook), encoding="utf-8")
     say(f"running {NOTEBOOK.name}")
     command = [str(python(VENV)), *"-m nbconvert --to html --execute --no-input --ExecutePreprocessor.store_widget_state=False".split()]
     variables = {**os.environ, "PLOTLY_RENDERER": "notebook", "PYTHONUTF8": "1"}  # this renderer puts plotly.js inside, once
@@ -182,7 +185,7 @@ def main() -> None:
         return
     setup()
     if command == "demo":
-        demo([Path(arg) for arg in args])
+        demo(args)
     elif command == "lab":
         run("-m", "jupyterlab", *(args or [str(NOTEBOOK)]))
     elif command == "check":

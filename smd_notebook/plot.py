@@ -14,6 +14,7 @@ import pandas as pd
 from plotly import graph_objects as go
 
 from smd_notebook.analysis.bins import channels, resample, tidy_frame
+from smd_notebook.analysis.classes import CLASSES, quality_map
 from smd_notebook.analysis.days import choose
 from smd_notebook.analysis.days import heatmap as matrix_of
 from smd_notebook.analysis.edges import utc_us, wall_us
@@ -27,11 +28,20 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["energy", "heatmap"]
+__all__ = ["energy", "heatmap", "quality"]
 
 #: Okabe and Ito's colours, told apart by everyone; yellow comes last, it is faint on white
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000", "#F0E442")
 MISSING = "#C8C8C8"  # not in the colour scale, and not white, which would look like nothing was asked for
+#: Of Okabe and Ito's colours those that stand for qualities; missing is grey as everywhere
+QUALITY = {
+    "measured": "#56B4E9",
+    "edited": "#009E73",
+    "estimated": "#E69F00",
+    "questionable": "#D55E00",
+    "suspicious": "#CC79A7",
+    "missing": MISSING,
+}
 _DAY = 86_400_000_000  # us
 _WHOLE = 0.999  # a second short of an hour is no gap
 _HOUR = 3_600_000_000  # us
@@ -102,10 +112,20 @@ def _unit(one: pd.DataFrame) -> tuple[str, float]:
     return unit or "unit not stated", 1.0
 
 
+def _drawable(x: Any) -> pd.DataFrame:
+    """Return the tidy frame, unless its feed's times are not the meter's: a figure would show them as if they were."""
+    if any(finding.code == "clock-unrecoverable" for finding in getattr(x, "noticed", ())):
+        raise ConfigurationError(
+            "the times of this feed are those of its download, not the meter's, so that no figure of it can be right",
+            hint="See feed.findings. To draw the times as written all the same, pass feed.tidy().",
+        )
+    return tidy_frame(x)
+
+
 def _binned(x: Any, bins: str | Sequence[datetime | str] | pd.DatetimeIndex, channel: str | None) -> pd.DataFrame:
     """Return the bins of those channels that hold energy or volume."""
     done = isinstance(x, pd.DataFrame) and "coverage" in x.columns
-    frame = x if done else tidy_frame(x)
+    frame = x if done else _drawable(x)
     if channel is not None:
         frame = frame[frame["channel"] == channel]
     frame = frame[frame["measure"].isin(["energy", "volume"])]
@@ -318,7 +338,7 @@ def heatmap(x: Any, *, slot: str | None = None, channel: str | None = None, titl
     >>> heatmap(intervals).layout.title.text
     'Electricity delivered: mean power, 2024-03-10 to 2024-03-11'
     """
-    frame = tidy_frame(x)
+    frame = _drawable(x)
     one = choose(frame, channel)
     matrix = matrix_of(one, slot=slot)
     power = matrix.to_numpy().T / 1000
@@ -358,4 +378,95 @@ def heatmap(x: Any, *, slot: str | None = None, channel: str | None = None, titl
     if len(matrix) <= 10:  # else plotly would divide days into hours
         figure.update_xaxes(dtick=_DAY // 1000, tickformat="%b %-d\n%Y")
     figure.update_yaxes(type="category", tickmode="array", tickvals=marks, showgrid=False)
+    return figure
+
+
+def quality(x: Any, *, slot: str | None = None, channel: str | None = None, title: str | None = None) -> go.Figure:
+    """Draw how good the data are as colours over date and time of day.
+
+    Parameters
+    ----------
+    x : Feed or DataFrame, shape (n_intervals, n_columns)
+        Tidy intervals of anything; of daily readings the map has one row, of bills as well.
+    slot : str, optional
+        Length of a slot, such as ``"1h"``; by default that of the shortest interval.
+    channel : str, optional
+        Label of the channel; by default the first.
+    title : str, optional
+        Title instead of channel and period.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        Local date from left to right, time of day upwards; a colour for each class of `smd_notebook.analysis.quality_map`, with its share
+        of the cells in the legend. Missing is grey, what lies outside of the data white, like the hour that the clock skips in spring.
+        The caption is in ``figure.layout.meta["caption"]``.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is nothing to draw, the channel is unknown, or slots do not divide a day.
+
+    See Also
+    --------
+    smd_notebook.analysis.classes.quality_map : The matrix that is drawn.
+
+    Examples
+    --------
+    >>> import smd_notebook as smd
+    >>> figure = quality(smd.sample("heat-pump-home"))
+    >>> [trace.name for trace in figure.data if trace.name], figure.layout.title.text
+    (['measured 99.7 %', 'estimated 0.2 %'], 'Electricity delivered: quality, 2025-01-01 to 2025-12-31')
+    """
+    frame = _drawable(x)
+    matrix = quality_map(frame, slot=slot, channel=channel)
+    passport = json.loads(matrix.attrs["passport"])["inputs"]
+    cells = matrix.to_numpy().T
+    numbers = np.array([CLASSES.index(name) if name else -1 for name in cells.ravel().tolist()], dtype="int8").reshape(cells.shape)
+    first, last = (time.to_datetime64() for time in (matrix.index[0], matrix.index[-1] + pd.Timedelta(days=1)))
+    label, span, zone = passport["channel"], _period(first, last), passport["zone"]
+    colours = ["#FFFFFF", *(QUALITY[name] for name in CLASSES)]
+    bands = [(place / len(colours), colour) for number, colour in enumerate(colours) for place in (number, number + 1)]
+    figure = go.Figure(
+        go.Heatmap(
+            z=numbers,
+            x0=str(first.astype("M8[D]")),
+            dx=_DAY // 1000,
+            y=list(matrix.columns),
+            text=np.where(numbers == 0, "", cells),  # measured goes without saying, and a year of it would fill the figure
+            colorscale=bands,
+            zmin=-1.5,
+            zmax=len(CLASSES) - 0.5,
+            showscale=False,
+            hovertemplate="%{x|%Y-%m-%d} %{y}<br>%{text}<extra></extra>",
+        )
+    )
+    known = int((numbers >= 0).sum())
+    shares = {name: int((numbers == number).sum()) / known for number, name in enumerate(CLASSES) if (numbers == number).any()}
+    for name, share in shares.items():
+        marker = {"symbol": "square", "size": 12, "color": QUALITY[name], "line": {"width": 1, "color": "#444"}}
+        shown = _percent(share) if share >= 0.001 else "< 0.1 %"
+        figure.add_scatter(x=[None], y=[None], mode="markers", name=f"{name} {shown}", marker=marker)
+    n_channels = sum(1 for _ in channels(frame))
+    chosen = f" (1 of {n_channels} channels)" if n_channels > 1 and channel is None else ""
+    notes = "By the feed's own quality codes; suspicious and missing by smd.check. The worst of each slot."
+    told = ", ".join(f"{name} {_percent(share) if share >= 0.001 else 'less than 0.1 %'}" for name, share in shares.items())
+    caption = f"Map of the quality of {label} by local date and time of day ({zone}), {span}: {told}. {notes}"
+    heading = title or f"{_sentence(label)}{chosen}: quality, {span}"
+    _style(figure, title=heading, x=f"Local date ({zone})", y="Local time of day", caption=caption)
+    figure.update_layout(
+        title_subtitle={"text": notes, "font": {"size": 12, "color": "#555"}},
+        showlegend=True,
+        legend={"orientation": "h", "yref": "container", "y": 0.01, "yanchor": "bottom", "itemclick": False, "itemdoubleclick": False},
+        margin_b=95,
+    )
+    edges = [str((first - np.timedelta64(12, "h")).astype("M8[s]")), str((last - np.timedelta64(12, "h")).astype("M8[s]"))]
+    figure.update_xaxes(type="date", showgrid=False, range=edges)
+    if len(matrix) <= 10:  # else plotly would divide days into hours
+        figure.update_xaxes(dtick=_DAY // 1000, tickformat="%b %-d\n%Y")
+    marks = [name for name in matrix.columns if name.endswith(":00") and int(name[:2]) % 3 == 0]
+    figure.update_yaxes(type="category", tickmode="array", tickvals=marks, showgrid=False)
+    if len(matrix.columns) == 1:
+        figure.update_yaxes(ticktext=["whole day"], tickvals=list(matrix.columns))
+        figure.update_layout(height=280)
     return figure

@@ -169,7 +169,7 @@ def test_the_readers_files_take_the_samples_place(run: Any, tmp_path: Path) -> N
     assert sources[0] == "# First look"
     assert sources[2:] == ["smd.plot.series(feed)"]
     given: list[Any] = []
-    exec(sources[1].replace("import smd_notebook as smd", ""), {"smd": type("Smd", (), {"read": given.extend})})
+    exec(sources[1].replace("import smd_notebook as smd", ""), {"smd": type("Smd", (), {"read": lambda files, **_: given.extend(files)})})
     assert sources[1].startswith("import smd_notebook as smd\n")
     assert given == [str((tmp_path / "a.xml").resolve()), str(odd.resolve())]
     assert got["nbformat"] == 4
@@ -188,7 +188,7 @@ def test_a_notebook_without_the_tag_is_refused(run: Any) -> None:
 
 def test_a_missing_file_is_named_before_anything_runs(run: Any, tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=r"there is no .*gone\.xml"):
-        run.demo([tmp_path / "gone.xml"])
+        run.demo([str(tmp_path / "gone.xml")])
 
 
 def test_the_page_fetches_nothing(run: Any) -> None:
