@@ -15,13 +15,16 @@ if TYPE_CHECKING:
     from smd_notebook.analysis.bins import net as net
     from smd_notebook.analysis.bins import resample as resample
     from smd_notebook.analysis.bins import wide as wide
+    from smd_notebook.analysis.filling import fill as fill
     from smd_notebook.analysis.passport import cite as cite
     from smd_notebook.errors import Finding as Finding
     from smd_notebook.errors import SmdError as SmdError
     from smd_notebook.errors import SmdWarning as SmdWarning
+    from smd_notebook.errors import strict as strict
     from smd_notebook.feed import Feed as Feed
     from smd_notebook.feed import merge as merge
     from smd_notebook.feed import read as read
+    from smd_notebook.findings import check as check
     from smd_notebook.households import sample as sample
     from smd_notebook.tables import read_tidy as read_tidy
     from smd_notebook.versions import show_versions as show_versions
@@ -35,8 +38,10 @@ _PUBLIC = {
     "SmdError": "errors",
     "SmdWarning": "errors",
     "analysis": "analysis",
+    "check": "findings",
     "cite": "analysis.passport",
     "errors": "errors",
+    "fill": "analysis.filling",
     "merge": "feed",
     "net": "analysis.bins",
     "plot": "plot",
@@ -45,6 +50,7 @@ _PUBLIC = {
     "resample": "analysis.bins",
     "sample": "households",
     "show_versions": "versions",
+    "strict": "errors",
     "wide": "analysis.bins",
 }
 __all__ = sorted(_PUBLIC)  # noqa: PLE0605 - one list of names, not two

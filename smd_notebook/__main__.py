@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     try:
         chosen.run(chosen)
-    except SmdError as error:
+    except (SmdError, OSError) as error:
         print(f"smd-notebook: {error}", file=sys.stderr)
         return 1
     return 0
@@ -69,7 +69,10 @@ def _convert(chosen: argparse.Namespace) -> None:
         ".nc": feed.to_netcdf,
         ".zarr": feed.to_zarr,
     }
-    suffix = out.with_suffix("").suffix if out.suffix == ".gz" else out.suffix
+    suffix = out.suffix.lower()
+    if suffix == ".gz":
+        suffix = out.with_suffix("").suffix.lower()
+        writers = {name: writers[name] for name in (".csv", ".xml")}
     if suffix not in writers:
         raise ConfigurationError(f"what {out.name} should be cannot be told from its ending", hint="Use one of " + ", ".join(writers) + ".")
     writers[suffix](out)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from smd_notebook.errors import Finding
 from smd_notebook.espi import codes
 from smd_notebook.espi.links import point_key_of
 from smd_notebook.espi.model import Document, Measurement, Other, Summary
+from smd_notebook.frames import quotient
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,15 +60,16 @@ BILL_LINE_COLUMNS = (
     "date_time",
 )
 _FAR = 7_258_118_400
+#: A number of the schema times a power of ten beyond this is 0 or infinite as float64.
+_FAR_POWER = 400
 
 
 def _number(value: int | Decimal | None, power: int = 0, divisor: int = 1) -> float:
     """Return ``value * 10**power / divisor``, rounded once; NaN where there is no value."""
     if value is None:
         return float("nan")
-    exact = Decimal(value).scaleb(power)
-    over, under = exact.as_integer_ratio()
-    return over / (under * divisor)
+    exact = Fraction(value) * Fraction(10) ** min(max(power, -_FAR_POWER), _FAR_POWER) / divisor
+    return quotient(exact.numerator, exact.denominator)
 
 
 def _measured(one: Measurement | None) -> tuple[float, str | None]:
@@ -258,11 +262,10 @@ def _energy_differs(summary: Summary) -> bool:
     if total is None or total.value is None:
         return False
     parts = [line.measurement for line in summary.lines if line.measurement and line.measurement.uom == total.uom and line.item_kind == 3]
-    if not parts or len(parts) != len(summary.lines):
+    if not parts or len(parts) != len(summary.lines) or any(one.value is None for one in parts):
         return False
-    whole = Decimal(total.value).scaleb(total.power_of_ten or 0)
-    summed = sum((Decimal(one.value or 0).scaleb(one.power_of_ten or 0) for one in parts), Decimal())
-    return not any(_near(summed, whole * times) for times in (1, 2, 3))
+    whole, summed = _measured(total)[0], sum(_measured(one)[0] for one in parts)
+    return not any(math.isclose(summed, whole * times, rel_tol=1e-4, abs_tol=1e-9) for times in (1, 2, 3))
 
 
 def _near(one: Decimal, other: Decimal) -> bool:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["dataset", "datatree", "group_names"]
 
 _METHODS = {"energy": "time: sum", "volume": "time: sum", "power": "time: mean", "register": "time: point"}
-_FILL = np.int16(-1)
+_FILL = np.int16(MISSING_SMALL)
 
 
 def dataset(series: Sequence[Series], document: Document) -> xr.Dataset:
@@ -51,6 +51,7 @@ def dataset(series: Sequence[Series], document: Document) -> xr.Dataset:
     unlike = len({one.zone for one in series}) > 1 or len({one.channel.interval_length for one in series}) > 1
     for one, rows in zip(series, known, strict=True):
         start, end = one.readings.start[rows].tolist(), (one.readings.start + one.readings.duration)[rows].tolist()
+        unlike = unlike or len(set(start)) < len(start)  # intervals of unlike length that begin together
         unlike = unlike or any(ends.setdefault(at, until) != until for at, until in zip(start, end, strict=True))
     if unlike:
         groups = ", ".join(repr(name) for name in group_names(series))
@@ -117,10 +118,8 @@ def group_names(series: Sequence[Series]) -> list[str]:
 
 
 def _known(one: Series) -> Any:
-    """Return the rows that have a start, in its order, one for each start."""
-    rows = np.flatnonzero(one.readings.start != MISSING)
-    _, first = np.unique(one.readings.start[rows], return_index=True)
-    return rows[first]
+    """Return the rows that have a start, in its order."""
+    return np.flatnonzero(one.readings.start != MISSING)
 
 
 def _variables(one: Series, rows: Any, places: Any, n: int, name: str, document: Document, *, prefix: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,6 +17,8 @@ from smd_notebook.feed import read
 __all__ = ["EspiBackend"]
 
 _MARK = b"naesb.org/espi"
+#: How far into a file [bytes], and into how many files of an archive, it is looked for.
+_HEAD, _MEMBERS = 1 << 16, 20
 
 
 class EspiBackend(BackendEntrypoint):
@@ -30,10 +33,10 @@ class EspiBackend(BackendEntrypoint):
         try:
             if not isinstance(filename_or_obj, (str, os.PathLike)) or not Path(filename_or_obj).is_file():
                 return False
-            head = handles(Path(filename_or_obj))[0].head()
+            heads = [handle.head(_HEAD) for handle in islice(handles(Path(filename_or_obj)), _MEMBERS)]
         except (SmdError, OSError, ValueError):
             return False
-        return _MARK in head or _MARK in head.replace(b"\0", b"")
+        return any(_MARK in head or _MARK in head.replace(b"\0", b"") for head in heads)
 
     def open_dataset(self, filename_or_obj: Any, *, drop_variables: Any = None, tz: str | None = None) -> xr.Dataset:
         """Return all channels as one Dataset.
@@ -45,7 +48,7 @@ class EspiBackend(BackendEntrypoint):
         ReadError
             As `smd_notebook.read`.
         """
-        return read(filename_or_obj, tz=tz).to_xarray().drop_vars(drop_variables or [])
+        return read(filename_or_obj, tz=tz).to_xarray().drop_vars(drop_variables or [], errors="ignore")
 
     def open_datatree(self, filename_or_obj: Any, *, drop_variables: Any = None, tz: str | None = None) -> xr.DataTree:
         """Return a DataTree with a group a channel."""

@@ -5,6 +5,10 @@ Texts say what is wrong, where, and what to do; they never hold a reading, a tok
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Literal
@@ -14,13 +18,18 @@ __all__ = [
     "BrokenXmlError",
     "ConfigurationError",
     "Finding",
+    "FindingError",
     "NotEspiError",
     "ReadError",
     "SmdError",
     "SmdWarning",
     "TimeZoneError",
     "UnitError",
+    "enforce",
+    "is_strict",
     "needs",
+    "strict",
+    "warn",
 ]
 
 Severity = Literal["info", "warning", "error"]
@@ -132,6 +141,15 @@ class ConfigurationError(SmdError):
 def needs(what: str, package: str, extra: str) -> None:
     """Raise where an optional package is not installed.
 
+    Parameters
+    ----------
+    what : str
+        What needs it.
+    package : str
+        The module to import.
+    extra : str
+        The extra of this package that installs it.
+
     Raises
     ------
     ConfigurationError
@@ -183,3 +201,135 @@ class Finding:
     n: int = 1
     value: float | None = None
     source: str = ""
+
+
+# -- strictness ------------------------------------------------------------------------------------------------------------------------
+
+
+class FindingError(SmdError):
+    """Something was found about the data where the caller allows nothing of the kind (`strict`).
+
+    Parameters
+    ----------
+    message : str
+        What was found.
+    hint : str, optional
+        What to do about it.
+    findings : tuple of Finding
+        All that is not allowed, the gravest first.
+    """
+
+    def __init__(self, message: str = "", *, hint: str = "", findings: tuple[Finding, ...] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.findings = findings
+
+
+@dataclass(frozen=True, slots=True)
+class _Strictness:
+    """What becomes an error: every finding but mere information, and findings of some codes."""
+
+    grave: bool = False
+    codes: frozenset[str] = frozenset()
+
+    def catches(self, finding: Finding) -> bool:
+        return finding.code in self.codes or (self.grave and finding.severity != "info")
+
+
+# A context variable and not a global one: a task or thread that is strict must not make others so.
+_STRICTNESS: ContextVar[_Strictness] = ContextVar("smd_notebook strictness", default=_Strictness())  # noqa: B039 - it is frozen
+
+
+@contextmanager
+def strict(*codes: str) -> Iterator[None]:
+    """Make findings and warnings about the data errors.
+
+    Inside, `smd_notebook.read` and `smd_notebook.merge` look for everything at once, and what they find is raised, like what
+    `Feed.findings` and `smd_notebook.check` find of any feed or frame.
+
+    Parameters
+    ----------
+    *codes : str
+        Codes of findings that are not allowed, whatever their severity; `docs/findings.md` explains each. By default every finding
+        of severity ``"warning"`` or ``"error"``, and every `SmdWarning`.
+
+    Raises
+    ------
+    FindingError
+        In the block, where something is found that is not allowed; its `findings` say what.
+
+    Notes
+    -----
+    Blocks within blocks add up. It holds for the code that runs in the block: tasks of asyncio and `asyncio.to_thread` inherit it,
+    threads that are started otherwise do not, and nothing that runs beside it is touched.
+
+    Examples
+    --------
+    >>> import smd_notebook as smd
+    >>> with smd.strict():
+    ...     feed = smd.sample("lapse2024")
+    >>> frame = feed.tidy().drop(index=range(8, 16))
+    >>> with smd.strict("gap"):
+    ...     smd.check(frame)
+    Traceback (most recent call last):
+    ...
+    smd_notebook.errors.FindingError: gap: electricity delivered (1): nothing was metered for 2 h
+    ...
+    """
+    before = _STRICTNESS.get()
+    token = _STRICTNESS.set(_Strictness(before.grave or not codes, before.codes | frozenset(codes)))
+    try:
+        yield
+    finally:
+        _STRICTNESS.reset(token)
+
+
+def is_strict() -> bool:
+    """Tell whether anything about the data may become an error here."""
+    return _STRICTNESS.get() != _Strictness()
+
+
+def enforce(findings: Iterable[Finding]) -> None:
+    """Raise what `strict` does not allow; nothing outside of it.
+
+    Parameters
+    ----------
+    findings : iterable of Finding
+        What was found.
+
+    Raises
+    ------
+    FindingError
+        Where one of them is not allowed.
+    """
+    if not is_strict():
+        return
+    caught = [finding for finding in findings if _STRICTNESS.get().catches(finding)]
+    if caught:
+        caught.sort(key=lambda one: ("error", "warning", "info").index(one.severity))
+        first, more = caught[0], len(caught) - 1
+        text = ": ".join(part for part in (first.code, first.channel, first.message) if part)
+        text += f"; and {more} more finding" + "s" * (more > 1) if more else ""
+        raise FindingError(text, hint=first.suggestion, findings=tuple(caught))
+
+
+def warn(message: str, *findings: Finding, stacklevel: int = 1) -> None:
+    """Warn of something about the data, or raise it where `strict` makes it an error.
+
+    Parameters
+    ----------
+    message : str
+        What to say.
+    *findings : Finding
+        What it is about. Without any, only a `strict` that names no codes makes it an error.
+    stacklevel : int, default 1
+        Whose line is shown: 1 is that which called the function that warns.
+
+    Raises
+    ------
+    FindingError
+        Inside of `strict`.
+    """
+    enforce(findings)
+    if _STRICTNESS.get().grave:
+        raise FindingError(message, findings=findings)
+    warnings.warn(message, SmdWarning, stacklevel=stacklevel + 2)

@@ -15,9 +15,9 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from smd_notebook.errors import ConfigurationError, Finding, NotEspiError, needs
+from smd_notebook.errors import ConfigurationError, Finding, NotEspiError, enforce, is_strict, needs, warn
 from smd_notebook.espi.dialects import Dialect, dialect_named
-from smd_notebook.espi.links import cut, link, point_key_of, usage_point_key
+from smd_notebook.espi.links import cut, find_by_links, link, point_key_of
 from smd_notebook.espi.merge import merge_documents
 from smd_notebook.espi.model import MISSING, Channel, Document, UsagePoint
 from smd_notebook.espi.portal_csv import looks_like_csv, read_table
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Feed", "merge", "read"]
 
 
-def read(source: Any, *, tz: str | None = None, dialect: str | None = None) -> Feed:
+def read(source: Any, *, clock: str = "declared", tz: str | None = None, dialect: str | None = None, floor_starts: bool = False) -> Feed:
     """Read whatever the utility gave you.
 
     Parameters
@@ -41,10 +41,16 @@ def read(source: Any, *, tz: str | None = None, dialect: str | None = None) -> F
     source : path, glob, directory, bytes, open file, or a list of them
         Green Button (ESPI) XML, or the table that portals call Download My Data (CSV); plain, gzipped or in zip files. Several files
         become one Feed, whatever their order.
+    clock : str
+        What the times mean. ``"declared"``: UTC, as the standard has it, with a warning where the readings disprove it. ``"auto"``: the
+        same, but a clock that is proved wrong is put right. ``"utc"``: UTC, unquestioned. ``"wall"``, ``"standard"``: local wall-clock or
+        standard time that was written as UTC. ``"as:America/New_York"``: wall-clock time that was converted by another zone's rules.
     tz : str, optional
         IANA zone, where the feed's own is wrong or missing.
     dialect : str, optional
         The utility's short name, such as ``"pge"``, where the links in the feed do not tell it.
+    floor_starts : bool
+        Whether starts a second past the minute (hh:00:01) are put on it.
 
     Returns
     -------
@@ -58,7 +64,12 @@ def read(source: Any, *, tz: str | None = None, dialect: str | None = None) -> F
     TimeZoneError
         Where `tz` is no IANA name.
     ConfigurationError
-        Where no dialect has this name.
+        Where no dialect or no clock has this name.
+
+    Warns
+    -----
+    SmdWarning
+        Where the readings disprove the clock, or the times cannot be recovered.
 
     Examples
     --------
@@ -85,18 +96,40 @@ def read(source: Any, *, tz: str | None = None, dialect: str | None = None) -> F
     notes = tuple(
         Finding("file-skipped", "info", "a file that is not Green Button data was left out", source=handle.name) for handle in skipped
     )
-    return Feed(merge_documents(documents), tz=tz, findings=notes)
+    document, told = _with_clock(merge_documents(documents), clock, tz, floor=floor_starts)
+    for finding in told:
+        if finding.severity == "error":
+            warn(f"{finding.channel}: {finding.message}. {finding.suggestion}", finding)
+    return _allowed(Feed(document, tz=tz, findings=(*notes, *told)))
+
+
+def _allowed(feed: Feed) -> Feed:
+    """Return the feed, unless `strict` does not allow what is found in it; elsewhere findings wait until they are asked for."""
+    if is_strict():
+        enforce(feed.listed)
+    return feed
+
+
+def _with_clock(document: Document, clock: str, tz: str | None, *, floor: bool) -> tuple[Document, list[Finding]]:
+    """Return the document with its clocks as the caller wants them, and what was found about them."""
+    from smd_notebook.diagnosis import with_clock
+    from smd_notebook.frames import stated_zone
+
+    zones = [stated_zone(channel, tz)[0] for channel in document.channels]
+    channels, told = with_clock(document.channels, zones, clock, floor=floor)
+    if all(one is other for one, other in zip(channels, document.channels, strict=True)):
+        return document, told
+    return replace(document, channels=tuple(channels), blocks=tuple(block for one in channels for block in one.blocks)), told
 
 
 def _read_one(handle: Handle, tz: str | None, dialect: Dialect | None) -> Document | None:
     """Return what a stream holds; None where it was only found beside others and is something else."""
     head = handle.head()
-    if not looks_like_xml(head) and looks_like_csv(head):
-        return read_table(handle, tz=tz, dialect=dialect)
-    if handle.found and not looks_like_xml(head):
+    table = looks_like_csv(head)
+    if handle.found and not table and not looks_like_xml(head):
         return None
     try:
-        return link(read_document(handle), dialect)
+        return read_table(handle, tz=tz, dialect=dialect) if table else link(read_document(handle), dialect)
     except NotEspiError:
         if handle.found:
             return None
@@ -138,7 +171,7 @@ def merge(feeds: Iterable[Feed]) -> Feed:
     if len(zones) > 1:
         raise ConfigurationError("feeds that were read with different tz= cannot be merged", hint="Read them with the same tz=.")
     findings = tuple(dict.fromkeys(finding for feed in given for finding in feed.noticed))
-    return Feed(merge_documents(feed.document for feed in given), tz=zones.pop(), findings=findings)
+    return _allowed(Feed(merge_documents(feed.document for feed in given), tz=zones.pop(), findings=findings))
 
 
 class Feed:
@@ -197,10 +230,20 @@ class Feed:
 
     @property
     def _zones(self) -> dict[str, str]:
-        """Key of each usage point to its zone; of one without readings, the caller's or the utility's."""
-        dialect = self.document.dialect
-        keys = {point_key_of(summary.entry, self.document) for summary in self.document.summaries}
-        return dict.fromkeys(keys, self.tz or dialect.zone or "UTC") | {one.channel.usage_point: one.zone for one in self._resolved[0]}
+        """Key of each usage point to its zone; of one without readings, the caller's, its clock's or the utility's."""
+        from smd_notebook.clock import zone_of
+
+        document = self.document
+        points = {point_key_of(one.entry, document): one.entry for one in document.usage_points}
+        zones: dict[str, str] = {}
+        for entry in (summary.entry for summary in document.summaries):
+            key = point_key_of(entry, document)
+            if key in document.dialects:
+                continue
+            clock = find_by_links(document.local_times, points.get(key), entry)
+            own = zone_of(clock, document.dialect.zone)[0] if clock else None
+            zones[key] = self.tz or own or document.dialect.zone or "UTC"
+        return zones | {one.channel.usage_point: one.zone for one in self._resolved[0]}
 
     def bills(self) -> pd.DataFrame:
         """Return one row a bill: its period, what it cost, and the energy that it is for.
@@ -277,11 +320,11 @@ class Feed:
             raise ConfigurationError(f"duplicates={duplicates!r} is not known", hint="Say 'resolve' or 'keep'.")
         keep = duplicates == "keep"
         if keep or tz is not None:
-            zones, _ = zones_of(self.document, tz or self.tz)
+            zones, _ = zones_of(self.document, self.tz if tz is None else tz)
             series, _ = series_of(self.document, zones, keep=keep)
         else:
             series, _ = self._resolved
-        return tidy(series, self.document, unit=unit, raw=raw, in_order=keep)
+        return tidy(series, self.document, unit=unit, raw=raw, in_order=keep, tz=tz or self.tz)
 
     def select(
         self,
@@ -296,7 +339,7 @@ class Feed:
         Parameters
         ----------
         channel, usage_point : str or iterable of str, optional
-            Labels of channels, keys of usage points, as they stand in `tidy`.
+            Labels of channels, keys of usage points, as they stand in `tidy`. Bills of other usage points are left out.
         start, end : str, datetime or Timestamp, optional
             Readings that start at or after `start` and before `end` are kept. Without an offset they are wall-clock time in the
             channel's zone.
@@ -304,7 +347,8 @@ class Feed:
         Raises
         ------
         ConfigurationError
-            Where no channel has this label, or no usage point this key.
+            Where no channel has this label, no usage point this key, or `start` or `end` is no instant: no date, or a wall-clock time
+            that the clock jumps over or shows twice.
 
         Examples
         --------
@@ -328,13 +372,15 @@ class Feed:
             chosen = [(one, zone) for one, zone in chosen if getattr(one, attribute) in names]
         channels = tuple(cut(one, _seconds(start, zone), _seconds(end, zone)) for one, zone in chosen)
         points = {one.usage_point for one in channels}
-        dialect = self.document.dialect
         document = replace(
             self.document,
             channels=channels,
             blocks=tuple(block for one in channels for block in one.blocks),
-            usage_points=tuple(one for one in self.document.usage_points if usage_point_key(one.entry.path, dialect) in points),
+            usage_points=tuple(one for one in self.document.usage_points if point_key_of(one.entry, self.document) in points),
         )
+        if channel is not None or usage_point is not None:
+            bills = tuple(one for one in self.document.summaries if point_key_of(one.entry, self.document) in points)
+            document = replace(document, summaries=bills)
         return Feed(document, tz=self.tz, findings=self.noticed)
 
     def to_dataframe(self, **options: Any) -> pd.DataFrame:
@@ -343,10 +389,26 @@ class Feed:
 
     @property
     def findings(self) -> pd.DataFrame:
-        """What was noticed about the data, one row each: code, severity, channel, start, end, n, value, message, suggestion, source."""
+        """What was noticed about the data, one row each: code, severity, channel, start, end, n, value, message, suggestion, source.
+
+        It is looked for when first asked for, which takes a moment.
+
+        Raises
+        ------
+        FindingError
+            Inside of `smd_notebook.strict`, where something is found that it does not allow.
+        """
         from smd_notebook.findings import as_frame
 
-        return as_frame(self._resolved[1])
+        enforce(self.listed)
+        return as_frame(self.listed)
+
+    @cached_property
+    def listed(self) -> list[Finding]:
+        """The findings as objects."""
+        from smd_notebook.findings import in_feed
+
+        return [*self._resolved[1], *in_feed(self.document, self.tidy(), self.bills())]
 
     # -- other shapes ------------------------------------------------------------------------------------------------------------------
 
@@ -468,7 +530,13 @@ class Feed:
         )
         table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>" if body else ""
         notes = "".join(f"<li>{html.escape(text)}</li>" for text in self._finding_lines())
-        return f"<div><b>Feed</b>: {html.escape(self._headline())}{table}{f'<ul>{notes}</ul>' if notes else ''}</div>"
+        wrong = [finding for finding in self.noticed if finding.code in ("clock-disproved", "clock-unrecoverable")]
+        banner = "".join(
+            f"<p style='border-left:4px solid #d55e00;padding-left:.6em'><b>{html.escape(one.channel)}</b>: {html.escape(one.message)}. "
+            f"{html.escape(one.suggestion)}</p>"
+            for one in wrong
+        )
+        return f"<div>{banner}<b>Feed</b>: {html.escape(self._headline())}{table}{f'<ul>{notes}</ul>' if notes else ''}</div>"
 
     def _headline(self) -> str:
         channels, points = len(self.document.channels), len({channel.usage_point for channel in self.document.channels})
@@ -504,7 +572,7 @@ class Feed:
             )
 
     def _finding_lines(self) -> list[str]:
-        counts = Counter((finding.severity, finding.code) for finding in self._resolved[1] if finding.severity != "info")
+        counts = Counter((finding.severity, finding.code) for finding in self.listed if finding.severity != "info")
         return [
             f"{severity}: {code}" + (f" (x{n})" if n > 1 else "") + "; see feed.findings" for (severity, code), n in sorted(counts.items())
         ]
@@ -516,8 +584,15 @@ def _seconds(moment: Any, zone: str) -> float | None:
         return None
     import pandas as pd
 
-    stamp = pd.Timestamp(moment)
-    return float((stamp if stamp.tzinfo else stamp.tz_localize(zone)).timestamp())
+    try:
+        stamp = pd.Timestamp(moment)
+        return float((stamp if stamp.tzinfo else stamp.tz_localize(zone)).timestamp())
+    except Exception as error:  # pandas has a dozen, and pytz's beside them
+        if isinstance(error, (ValueError, TypeError, OverflowError)) or "Time" in type(error).__name__:
+            text = f"{moment!r} is no instant in {zone}"
+            hint = "Give a date, such as '2024-07-01'; where the clock jumps or repeats an hour, give the offset: '2024-11-03T01:30-08:00'."
+            raise ConfigurationError(text, hint=hint) from None
+        raise
 
 
 def _count(n: int, noun: str) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from smd_notebook.errors import NotEspiError, ReadError, needs
+from smd_notebook.errors import NotEspiError, ReadError, SmdError, needs
 from smd_notebook.frames import TIDY_COLUMNS, categories_of
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def read_tidy(path: str | Path) -> pd.DataFrame:
     Raises
     ------
     ReadError
-        Where there is no such file.
+        Where there is no such file, or it cannot be read as what was written.
     NotEspiError
         Where it has other columns.
 
@@ -100,29 +101,49 @@ def read_tidy(path: str | Path) -> pd.DataFrame:
     ...     smd.read_tidy(file).equals(frame)
     True
     """
-    import pandas as pd
-
     path = Path(path)
     if not path.is_file():
         raise ReadError("there is no such file", source=str(path))
+    try:
+        plain = _plain_of(path)
+        missing = [name for name in FILE_COLUMNS if name not in plain.columns]
+        if missing:
+            hint = "Read utilities' own files with smd.read."
+            raise NotEspiError(f"it lacks the columns {', '.join(missing)}", source=path.name, hint=hint)
+        return _tidy(plain)
+    except SmdError:
+        raise
+    except (ValueError, TypeError, KeyError, OverflowError, EOFError, OSError, zlib.error) as error:
+        text = f"it cannot be read as a table of intervals ({type(error).__name__})"  # the error's own text may hold a reading
+        raise ReadError(text, source=path.name, hint="It is damaged, or was changed; write it again with feed.to_csv.") from None
+
+
+def _plain_of(path: Path) -> pd.DataFrame:
+    """Return what stands in a file."""
+    import pandas as pd
+
     with path.open("rb") as file:
         parquet = file.read(4) == b"PAR1"
     if parquet:
         needs("Parquet", "pyarrow", "io")
-        plain = pd.read_parquet(path)
-    else:
-        # numbers as text, because Python's float() reads each right to the last bit with every pandas
-        words = ["usage_point", "channel", "service", "measure", "flow", "zone", "unit", "quality", "tou_name", "currency", "value", "cost"]
-        types = dict.fromkeys(words, "str") | dict.fromkeys(("tou", "tier", "cpp"), "Int16")
-        plain = pd.read_csv(path, dtype=types, keep_default_na=False, na_values=[""])
-    missing = [name for name in FILE_COLUMNS if name not in plain.columns]
-    if missing:
-        raise NotEspiError(f"it lacks the columns {', '.join(missing)}", source=path.name, hint="Read utilities' own files with smd.read.")
+        return pd.read_parquet(path)
+    # numbers as text, because Python's float() reads each right to the last bit with every pandas
+    words = ["usage_point", "channel", "service", "measure", "flow", "zone", "unit", "quality", "tou_name", "currency", "value", "cost"]
+    types = (
+        dict.fromkeys([*words, "start_utc", "end_utc"], "str") | dict.fromkeys(("tou", "tier", "cpp"), "Int16") | {"duration_s": "int64"}
+    )
+    return pd.read_csv(path, dtype=types, keep_default_na=False, na_values=[""])
+
+
+def _tidy(plain: pd.DataFrame) -> pd.DataFrame:
+    """Return the tidy frame that was written."""
+    import pandas as pd
+
     zones = plain["zone"].dropna().unique()
     columns: dict[str, Any] = {}
     for name in [*TIDY_COLUMNS, *(name for name in plain.columns if name not in FILE_COLUMNS)]:
         if name in ("start", "end"):
-            instants = pd.to_datetime(plain[f"{name}_utc"], utc=True).dt.as_unit("us")
+            instants = pd.to_datetime(plain[f"{name}_utc"], utc=True, format="ISO8601").dt.as_unit("us")
             columns[name] = instants.dt.tz_convert(zones[0] if len(zones) == 1 else "UTC")
         elif name == "duration":
             columns[name] = pd.Series(plain["duration_s"].to_numpy().astype("timedelta64[s]").astype("timedelta64[us]"))

@@ -1,7 +1,9 @@
 """Pure functions on tidy frames: from intervals to numbers that can be cited."""
 
 from smd_notebook.analysis.bins import net, resample, wide
+from smd_notebook.analysis.classes import quality_map
 from smd_notebook.analysis.days import heatmap
+from smd_notebook.analysis.filling import fill
 from smd_notebook.analysis.passport import cite, stamp
 
-__all__ = ["cite", "heatmap", "net", "resample", "stamp", "wide"]
+__all__ = ["cite", "fill", "heatmap", "net", "quality_map", "resample", "stamp", "wide"]

@@ -39,9 +39,6 @@ _DTYPES = dict.fromkeys(("start", "end", "max_at", "n_intervals", "n_flagged", "
 #: Qualities by name, worst first; the rank of any other is that of "other"
 _RANK = {codes.QUALITY[code]: rank for rank, code in enumerate(codes.QUALITY_WORST_FIRST)}
 
-#: Qualities of a value as it was measured, whatever checks it has passed; everything else was touched or doubted.
-GOOD = frozenset({"valid", "validated", "verified", "revenue_quality", "raw"})
-
 _METHOD = "energy spread evenly over each interval, summed in wall-clock bins; power as its time-weighted mean"
 _CALTRACK = "CalTRACK 2.0 methods, 2.2.2.1"
 
@@ -249,7 +246,7 @@ def resample(
     start, end = utc_us(frame["start"]), utc_us(frame["end"])
     value = frame["value"].to_numpy(dtype="float64", na_value=np.nan)
     quality = frame["quality"].astype("category")
-    flagged = np.array([str(name) not in GOOD for name in quality.cat.categories] + [False])[quality.cat.codes]
+    flagged = np.array([str(name) not in codes.MEASURED for name in quality.cat.categories] + [False])[quality.cat.codes]
     given = Intervals(start, end, value, flagged, end - start)
     own = str(pd.DatetimeIndex(frame["start"]).tz)
     zones: list[str] = []

@@ -48,7 +48,7 @@ def wall_us(instants: Ints, zone: str) -> Ints:
     return np.asarray(utc.tz_convert(zone).tz_localize(None).as_unit("us").asi8)
 
 
-def _instants(wall: Ints, zone: str) -> tuple[Ints, Ints]:
+def instants(wall: Ints, zone: str) -> tuple[Ints, Ints]:
     """Return the first and the last instant at which the clock in `zone` shows `wall`; where it skips it, the instant of the jump.
 
     pandas' own ``shift_forward`` is wrong where a zone skipped a whole day (Pacific/Apia, 2011-12-30).
@@ -107,23 +107,23 @@ class Bins(NamedTuple):
         if self.edges is not None:
             if not self.naive:
                 return self.edges
-            begin, again = _instants(self.edges, zone)
+            begin, again = instants(self.edges, zone)
             if (begin != again).any() or (np.diff(begin) <= 0).any():
                 text = f"some edges happen twice in {zone}, or not in this order"
                 raise TimeZoneError(text, hint="Give edges with their zone: pd.DatetimeIndex(..., tz=...).")
             return begin
         day = wall_us(np.array([first, last]), zone) // _DAY
         if self.calendar:
-            return distinct(_instants(_dates(day, self.calendar) * _DAY, zone)[0])
+            return distinct(instants(_dates(day, self.calendar) * _DAY, zone)[0])
         days = np.arange(day[0] - 1, day[1] + 3) * _DAY
-        midnight = _instants(days, zone)[0]
+        midnight = instants(days, zone)[0]
         if self.step == _DAY:
             return distinct(midnight)
         offsets = np.arange(0, _DAY, self.step)
         plain = np.diff(midnight) == _DAY  # only days on which, or before which, the clock jumps need a closer look
         plain[:-1] &= plain[1:]
         odd_wall = (days[:-1][~plain, None] + offsets).ravel()
-        begin, again = _instants(odd_wall, zone)
+        begin, again = instants(odd_wall, zone)
         # an hour that the clock shows twice is two bins of an hour; four hours of which one comes twice stay one bin
         both = again - begin >= self.step
         return distinct(np.concatenate([(midnight[:-1][plain, None] + offsets).ravel(), begin, again[both]]))
