@@ -14,7 +14,7 @@ from smd_notebook.errors import Finding
 from smd_notebook.espi import codes
 from smd_notebook.espi.links import point_key_of
 from smd_notebook.espi.model import Document, Measurement, Other, Summary
-from smd_notebook.frames import quotient
+from smd_notebook.frames import quotient, strings_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -218,7 +218,7 @@ def _frame(rows: Sequence[Mapping[str, Any]], names: Sequence[str], times: Seque
         elif name in ("line", "n_lines"):
             columns[name] = np.array(values, dtype=np.int64)
         else:
-            columns[name] = pd.array(np.array([np.nan if one is None else one for one in values], dtype=object), dtype="str")
+            columns[name] = strings_of(np.array([np.nan if one is None else one for one in values], dtype=object))
     return pd.DataFrame(columns)
 
 
@@ -282,7 +282,7 @@ def customers_frame(document: Document) -> pd.DataFrame:
         for path, text in _leaves(other.node)
     ]
     columns = {
-        name: pd.array(np.array([row[place] for row in rows], dtype=object), dtype="str")
+        name: strings_of(np.array([row[place] for row in rows], dtype=object))
         for place, name in ((0, "resource"), (2, "field"), (3, "value"))
     }
     return pd.DataFrame(

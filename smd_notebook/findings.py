@@ -10,6 +10,7 @@ import numpy as np
 from smd_notebook.checks import sums, times, totals, values
 from smd_notebook.checks.rows import Rows, rows_of
 from smd_notebook.errors import ConfigurationError, Finding, enforce
+from smd_notebook.frames import strings_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +50,7 @@ def as_frame(findings: Iterable[Finding]) -> pd.DataFrame:
         stamps = np.array(["NaT" if at is None or abs(at) > _FAR else np.datetime64(at, "s") for at in seconds], dtype="datetime64[us]")
         columns[name] = pd.DatetimeIndex(stamps, tz="UTC")
     for name in ("code", "severity", "channel", "message", "suggestion", "source"):
-        columns[name] = pd.array(np.array(columns[name], dtype=object), dtype="str")
+        columns[name] = strings_of(np.array(columns[name], dtype=object))
     columns["n"] = np.array(columns["n"], dtype=np.int64)
     columns["value"] = np.array([np.nan if one.value is None else one.value for one in rows], dtype=np.float64)
     return pd.DataFrame(columns)

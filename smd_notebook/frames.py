@@ -24,7 +24,19 @@ from smd_notebook.espi.model import MISSING, MISSING_SMALL, Channel, Column, Doc
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["TIDY_COLUMNS", "Series", "categories_of", "costs_of", "quotient", "scaled", "series_of", "tidy", "values_of", "zones_of"]
+__all__ = [
+    "TIDY_COLUMNS",
+    "Series",
+    "categories_of",
+    "costs_of",
+    "quotient",
+    "scaled",
+    "series_of",
+    "strings_of",
+    "tidy",
+    "values_of",
+    "zones_of",
+]
 
 #: The columns of a tidy frame, in order, always all present.
 TIDY_COLUMNS = (
@@ -224,7 +236,7 @@ def scaled(raw: Column, power: int, factor: Fraction = Fraction(1)) -> npt.NDArr
     over, under = ratio.numerator, ratio.denominator
     missing = raw == MISSING
     largest = int(np.abs(raw[~missing]).max(initial=0))
-    if largest * over <= _EXACT and under <= _EXACT:
+    if max(largest, 1) * over <= _EXACT and under <= _EXACT:
         values = raw * over / np.float64(under)
     elif largest <= _EXACT and under == 1 and (factor == 1 and power <= _EXACT_POWER):
         values = raw * np.float64(over)
@@ -297,7 +309,7 @@ def tidy(
         return pd.Categorical.from_codes(np.repeat(places, counts), dtype=dtype)
 
     def strings(values: Sequence[str]) -> Any:
-        return pd.array(np.repeat(np.array(values, dtype=object), counts), dtype="str")
+        return strings_of(np.repeat(np.array(values, dtype=object), counts))
 
     start, duration = column("start"), column("duration")
     columns["usage_point"] = strings([one.channel.usage_point for one in series])
@@ -315,7 +327,7 @@ def tidy(
     columns["unit"] = repeated("unit", [(unit or one.channel.unit) if one.channel.unit else None for one in series])
     columns["quality"] = _qualities(column("quality"))
     columns["tou"] = _small_integers(column("tou"))
-    columns["tou_name"] = pd.array(_tou_names(column("tou"), document), dtype="str")
+    columns["tou_name"] = strings_of(_tou_names(column("tou"), document))
     columns["tier"] = _small_integers(column("tier"))
     columns["cpp"] = _small_integers(column("cpp"))
     columns["cost"] = np.concatenate([np.empty(0), *(costs_of(one) for one in series)])
@@ -394,6 +406,13 @@ def _qualities(column: SmallColumn) -> pd.Categorical:
     places[listed & 0xFFFF] = np.arange(len(listed))
     dtype = categories_of("quality", [f"quality{code}" for code in others])
     return pd.Categorical.from_codes(places[column.view(np.uint16)], dtype=dtype)
+
+
+def strings_of(values: npt.NDArray[np.object_]) -> Any:
+    """Return texts, NaN where one is missing, as pandas keeps them: in a type of its own since 3; before, "str" would write 'nan'."""
+    import pandas as pd
+
+    return values if pd.Series(dtype="str").dtype == np.dtype(object) else pd.array(values, dtype="str")
 
 
 def _small_integers(column: SmallColumn) -> Any:

@@ -49,7 +49,9 @@ def child(node: Any, name: str) -> Any:
 
 def number(node: Any) -> Fraction | None:
     text = "" if node is None else "".join(node.xpath("text()")).strip() if len(node) else (node.text or "").strip()
-    return Fraction(Decimal(text)) if text else None
+    if not text:
+        return None
+    return Fraction(int(text)) if text.isdecimal() else Fraction(Decimal(text))
 
 
 def whole(node: Any) -> int | None:

@@ -227,7 +227,7 @@ def test_the_corpus_keeps_no_address(corpus: Path, tmp_path: Path) -> None:
         "gba__three_usage_points_one_customer.xml",
         "pge-smd__verdigris_RetailCustomer.xml",
     ):
-        feed = smd.read(corpus / "files" / f"{name}.xml", clock="utc")
+        feed = smd.read(corpus / "files" / name, clock="utc")
         hidden = feed.alias()
         text = shown(hidden, tmp_path)
         document = feed.document

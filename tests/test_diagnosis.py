@@ -98,7 +98,9 @@ def test_a_disproved_clock_warns_and_is_left_alone(corpus: Path) -> None:
     assert feed.tidy(tz="UTC")["start"].iloc[0] == pd.Timestamp("2021-05-26T00:00Z")
     assert "clock-disproved" in set(feed.findings["code"])
     # the corrected periods abut: 35 of them and not one gap or overlap
-    fixed = smd.read(path, tz="America/New_York", clock="auto").tidy(tz="UTC")
+    feed = smd.read(path, tz="America/New_York", clock="auto")
+    assert "clock-repaired" in set(feed.findings["code"])
+    fixed = feed.tidy(tz="UTC")
     assert (fixed["end"].iloc[:-1].to_numpy() == fixed["start"].iloc[1:].to_numpy()).all()
 
 
@@ -188,11 +190,20 @@ def test_durations_and_late_starts_are_mended_only_where_asked(corpus: Path) -> 
         clock: set(quiet(path, clock=clock).tidy(duplicates="keep")["duration"].dt.total_seconds()) for clock in ("declared", "auto")
     }
     assert seconds == {"declared": {0.0}, "auto": {60.0}}  # the corpus notes say so: NIST's duration 0 means 60 s
+    assert "duration-repaired" in set(quiet(path, clock="auto").findings["code"])
     gas = corpus / "files" / "pge-smd__eemeter_natural_gas.xml"
     assert quiet(gas, clock="auto").tidy(tz="UTC")["start"].iloc[0] == pd.Timestamp("2012-05-02T07:00:01Z")
     floored = quiet(gas, floor_starts=True)
     assert floored.tidy(tz="UTC")["start"].iloc[0] == pd.Timestamp("2012-05-02T07:00:00Z")
     assert "start-floored" in set(floored.findings["code"])
+
+
+def test_a_file_that_shows_nothing_is_not_confirmed() -> None:
+    starts = [1_700_000_000 // 3600 * 3600 + 600 + 3600 * k for k in range(30)]  # ten past the hour is midnight nowhere
+    made = channel(starts, starts, [3600] * 30, "Europe/London", "hourly", "one")
+    (after,), found = with_clock([made], ["Europe/London"], "auto")
+    assert after is made
+    assert [finding.code for finding in found] == ["clock-unconfirmed"]
 
 
 def test_the_principal_zones_are_all_different_clocks_or_places() -> None:

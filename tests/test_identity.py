@@ -376,7 +376,7 @@ def merged(feeds: list[Any]) -> Any:
 
 
 @given(parts())
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow])
 def test_merging_a_feed_with_itself_changes_nothing(made: Parts) -> None:
     feed = merged([made_up(made)])
     assert_equal(feed, made_up(made))
@@ -385,7 +385,7 @@ def test_merging_a_feed_with_itself_changes_nothing(made: Parts) -> None:
 
 
 @given(st.lists(parts(points=2), min_size=2, max_size=3), st.randoms())
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow])
 def test_merging_depends_on_no_order(made: list[Parts], random: Any) -> None:
     feeds = [made_up(one) for one in made]
     expected = merged(feeds)
@@ -398,7 +398,7 @@ def test_merging_depends_on_no_order(made: list[Parts], random: Any) -> None:
 
 
 @given(st.lists(parts(points=2), min_size=3, max_size=3))
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow])
 def test_merging_is_associative(made: list[Parts]) -> None:
     one, two, three = (made_up(each) for each in made)
     expected = merged([one, two, three])

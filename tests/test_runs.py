@@ -183,3 +183,14 @@ def test_a_run_in_a_comment_is_no_run() -> None:
     document = read(text.encode(), plain=False)
     assert not isinstance(document, str)
     assert [len(block.readings) for block in document.blocks] == [50]
+
+
+def test_costs_with_decimals_are_rounded_and_kept_as_written() -> None:
+    rng = Random(5)
+    text = HEAD.format(p="e") + reading(rng, "e", 0, "cost time value", "") + TAIL.format(p="e")
+    at, end = text.index("<e:cost>") + 8, text.index("</e:cost>")
+    document = read((text[:at] + "12.5" + text[end:]).encode(), plain=False)
+    assert not isinstance(document, str)
+    assert document.blocks[0].readings.cost.tolist() == [12]  # half to even
+    assert document.blocks[0].readings.extra == {0: {"cost": "12.5"}}
+    assert [finding.code for finding in document.findings] == ["decimal-costs"]

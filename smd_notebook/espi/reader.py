@@ -148,6 +148,13 @@ class _Reader:
     # -- the stream ------------------------------------------------------------------------------------------------------------------
 
     def read(self, *, fast: bool) -> Document:
+        try:
+            return self._read(fast=fast)
+        finally:
+            # parser and handlers hold each other; undone here, so that a file below is closed at once and not by the garbage collector
+            del self._parser
+
+    def _read(self, *, fast: bool) -> Document:
         if not (fast and self._fast()):
             # the plain path is the definition: of what is odd, and of what is wrong and in which line
             self._fresh()
