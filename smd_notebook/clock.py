@@ -174,9 +174,13 @@ def zone_of(local_time: LocalTime, prefer: str | None = None) -> tuple[str | Non
 
     Returns
     -------
-    tuple of (str or None, list of Finding)
-        None where no zone fits.
+    zone : str or None
+        IANA name; None where no zone fits.
+    findings : list of Finding
+        What was noticed about the offsets and rules.
 
+    Examples
+    --------
     >>> zone_of(LocalTime("B40E2000", 3600, "360E2000", -28800))
     ('America/Los_Angeles', [])
     >>> zone_of(LocalTime("FFFFFFFF", 0, "FFFFFFFF", -25200))[0]

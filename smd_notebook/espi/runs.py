@@ -124,6 +124,11 @@ class Cutter:
             The next bytes of the stream.
         final : bool
             Whether they are the last.
+
+        Yields
+        ------
+        bytes or Run
+            What stands next in the stream.
         """
         data = self._carry + chunk if self._carry else chunk
         self._carry = b""

@@ -84,6 +84,8 @@ def write_document(document: Document, *, style: Style = "plain") -> bytes:
     style : {"plain", "pge"}
         Prefixes as most utilities write them, or as PG&E does (``ns0:``, ``ns1:``, declared again at every entry).
 
+    Examples
+    --------
     >>> from smd_notebook.espi.model import Document
     >>> write_document(Document())[:38]
     b'<?xml version="1.0" encoding="UTF-8"?>'
