@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from smd_notebook.clock import PRINCIPAL_ZONES, valid_zone
 from smd_notebook.errors import ConfigurationError, Finding, TimeZoneError
-from smd_notebook.espi.links import concatenated
+from smd_notebook.espi.channels import concatenated
 from smd_notebook.espi.merge import instant
 from smd_notebook.espi.model import MISSING, Block, Channel, Column, Readings
 

@@ -16,8 +16,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from smd_notebook.errors import ConfigurationError, Finding, NotEspiError, enforce, is_strict, needs, warn
+from smd_notebook.espi.channels import cut
 from smd_notebook.espi.dialects import Dialect, dialect_named
-from smd_notebook.espi.links import cut, find_by_links, link, point_key_of
+from smd_notebook.espi.links import find_by_links, link, point_key_of
 from smd_notebook.espi.merge import merge_documents
 from smd_notebook.espi.model import MISSING, Channel, Document, UsagePoint
 from smd_notebook.espi.portal_csv import looks_like_csv, read_table

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from smd_notebook.clock import known_zones, valid_zone, zone_of
 from smd_notebook.errors import Finding, UnitError
 from smd_notebook.espi import codes
-from smd_notebook.espi.links import concatenated, rows_of
+from smd_notebook.espi.channels import concatenated, rows_of
 from smd_notebook.espi.merge import resolve, updated_of
 from smd_notebook.espi.model import MISSING, MISSING_SMALL, Channel, Column, Document, Readings, SmallColumn
 

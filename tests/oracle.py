@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -33,9 +34,12 @@ class Row(NamedTuple):
 
 def name_of(node: Any) -> str:
     """Return an element's local name; nothing where it is a comment, or of a namespace that is none of ours."""
-    if not isinstance(node.tag, str):
-        return ""
-    namespace, _, name = node.tag.rpartition("}")
+    return _local(node.tag) if isinstance(node.tag, str) else ""
+
+
+@lru_cache(maxsize=1000)
+def _local(tag: str) -> str:
+    namespace, _, name = tag.rpartition("}")
     return name if namespace.lstrip("{") in OURS else ""
 
 

@@ -337,7 +337,7 @@ def test_written_reads_equal(row: dict[str, str], style: Style, read: Callable[[
     assert {one.code for one in back.document.findings} | noticed == {one.code for one in feed.document.findings} | noticed
 
 
-@WITH_READINGS
+@pytest.mark.parametrize("row", [row for row in MANIFEST if 0 < int(row["n_values"] or 0) < 2000], ids=lambda row: row["file"])
 def test_written_is_read_alike_by_the_second_reader(row: dict[str, str], read: Callable[[str], Feed]) -> None:
     """What we write is standard XML whose links lead where we say: a reader that shares no code with ours finds the same."""
     feed = read(row["file"])

@@ -17,7 +17,7 @@ import smd_notebook as smd
 from smd_notebook.clock import PRINCIPAL_ZONES
 from smd_notebook.diagnosis import _localized, _offsets, undo, with_clock
 from smd_notebook.errors import ConfigurationError, SmdWarning, TimeZoneError
-from smd_notebook.espi.links import concatenated
+from smd_notebook.espi.channels import concatenated
 
 from .clocks import ZONES, case, channel, correct, written
 

@@ -92,6 +92,7 @@ def test_a_directory_below_a_directory(folder: Path) -> None:
         ("notes.txt", b"hello"),
         (".hidden.xml", b"<broken"),
         ("page.html", b"<html><body/></html>"),
+        ("page.htm", b"<!DOCTYPE html><html><p>hello<br></html>"),
         ("picture.png", b"\x89PNG\r\n"),
         ("empty.xml", b""),
         ("other.xml", b"<rss/>"),

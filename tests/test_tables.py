@@ -95,7 +95,7 @@ def test_what_is_written_reads_back_the_same(name: str, ending: str, tmp_path: P
 
 
 @given(parts())
-@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow])
 def test_made_up_feeds_read_back_the_same(made: Parts) -> None:
     feed = smd.read(made.xml(), clock="utc")
     try:

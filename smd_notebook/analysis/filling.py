@@ -22,8 +22,8 @@ __all__ = ["fill"]
 
 #: ESPI's own codes for values that are made so (espi:QualityOfReading).
 _QUALITY = {"linear": "interpolated", "similar_days": "estimated"}
-#: How far away a similar day may be [us].
-_FAR = 45 * DAY
+#: How many days away a similar day may be.
+_FAR = 45
 #: What every row of a channel has in common.
 _COMMON = ("usage_point", "channel", "service", "measure", "flow", "zone", "unit", "currency", "power_of_ten")
 
@@ -126,6 +126,8 @@ def _closed(rows: Rows, method: str, longest: int, days: int) -> Iterator[_Fille
     """Yield what closes each gap of a channel that can be closed."""
     valid = rows.take(~np.isnan(rows.value) & (rows.length > 0))
     before, begins, ends, steps = holes(valid)
+    blank = rows.take(np.isnan(rows.value))
+    usual = commonest(valid.length) if len(valid) else 1
     table = None
     for row, begin, end, step in zip(before.tolist(), begins.tolist(), ends.tolist(), steps.tolist(), strict=True):
         # something that overlaps the gap's edge leaves no rate to go by
@@ -136,13 +138,13 @@ def _closed(rows: Rows, method: str, longest: int, days: int) -> Iterator[_Fille
             continue
         start, stop = edges[:-1], edges[1:]
         if method == "linear":
-            value: Any = _line(valid, row, start, stop)
+            value: Any = _line(valid, row, start, stop, usual)
         else:
-            table = table or _Table.of(valid)
+            table = table or _Table.of(valid, usual)
             value = table.mean(start, stop, days)
         if value is None:
             continue
-        part = _placed(rows, int(valid.place[row]), start, stop, value)
+        part = _placed(blank, int(valid.place[row]), start, stop, value)
         if part is not None:
             yield part
 
@@ -157,16 +159,18 @@ def _edges(begin: int, end: int, step: int, zone: str) -> Ints | None:
     return np.arange(begin, end + 1, step) if (end - begin) % step == 0 else None
 
 
-def _placed(rows: Rows, after: int, start: Ints, end: Ints, value: Floats) -> _Filled | None:
+def _placed(blank: Rows, after: int, start: Ints, end: Ints, value: Floats) -> _Filled | None:
     """Return which rows of the frame are filled and which are new; None where rows without a value lie across these intervals."""
-    inside = (rows.start < end[-1]) & (rows.end > start[0]) & np.isnan(rows.value)
+    low, high = np.searchsorted(blank.start, [start[0], end[-1]]).tolist()
+    if low and blank.end[low - 1] > start[0]:
+        return None
     own = np.full(len(start), after)
     new = np.ones(len(start), dtype=bool)
-    for number in np.flatnonzero(inside).tolist():
-        at = int(np.searchsorted(start, rows.start[number]))
-        if at == len(start) or start[at] != rows.start[number] or end[at] != rows.end[number]:
+    for number in range(low, high):
+        at = int(np.searchsorted(start, blank.start[number]))
+        if at == len(start) or start[at] != blank.start[number] or end[at] != blank.end[number]:
             return None
-        own[at], new[at] = rows.place[number], False
+        own[at], new[at] = blank.place[number], False
     # a new interval follows the one before it, where that has a row
     latest = np.maximum.accumulate(np.where(new, -1, np.arange(len(start))))
     return _Filled(np.where(latest >= 0, own[latest], after), new, start, end, value)
@@ -175,55 +179,59 @@ def _placed(rows: Rows, after: int, start: Ints, end: Ints, value: Floats) -> _F
 # -- values ----------------------------------------------------------------------------------------------------------------------------
 
 
-def _line(rows: Rows, row: int, start: Ints, end: Ints) -> Floats:
+def _line(rows: Rows, row: int, start: Ints, end: Ints, usual: int) -> Floats:
     """Return values on the straight line between the rates before and after, taken at the middles of intervals."""
     beside = np.array([row, row + 1])
-    rate = rows.value[beside] / _times(rows, rows.length[beside])
+    rate = rows.value[beside] / _times(rows.measure, rows.end[beside] - rows.start[beside], usual)
     middle = (rows.start[beside] + rows.end[beside]) / 2
-    found: Floats = np.interp((start + end) / 2, middle, rate) * _times(rows, end - start)
+    found: Floats = np.interp((start + end) / 2, middle, rate) * _times(rows.measure, end - start, usual)
     return found
 
 
-def _times(rows: Rows, length: Ints) -> Any:
+def _times(measure: str, length: Ints, usual: int) -> Any:
     """Return what a rate is multiplied by to make a value: how often the usual interval goes into each, so that it is 1 for most."""
-    return np.ones(len(length)) if rows.measure == "power" else length / commonest(rows.length)
+    return np.ones(len(length)) if measure == "power" else length / usual
 
 
 class _Table(NamedTuple):
-    """A channel's intervals by local day and time of day."""
+    """A channel's intervals by time of day, then by local day."""
 
-    day: Ints  # days since 1970 of each row, in order
-    slot: Ints  # time of day that its interval begins at [us]
+    slot: Ints  # time of day that each begins at [us], in order
+    day: Ints  # days since 1970, in order for each time of day
     rate: Floats
-    rows: Rows
+    measure: str
+    zone: str
+    usual: int
 
     @classmethod
-    def of(cls, rows: Rows) -> _Table:
+    def of(cls, rows: Rows, usual: int) -> _Table:
         """Return the intervals that were measured: guesses are not made of guesses."""
-        measured = np.array([name in codes.MEASURED for name in rows.quality] + [True])[rows.quality_of]
-        some = rows.take(measured)
-        wall = wall_us(some.start, some.zone or "UTC")
-        return cls(wall // DAY, wall % DAY, some.value / _times(rows, some.length), rows)
+        some = rows.take(np.array([name in codes.MEASURED for name in rows.quality] + [True])[rows.quality_of])
+        zone = some.zone or "UTC"
+        wall = wall_us(some.start, zone)
+        day, slot, rate = wall // DAY, wall % DAY, some.value / _times(some.measure, some.length, usual)
+        order = np.lexsort((day, slot))
+        return cls(slot[order], day[order], rate[order], some.measure, zone, usual)
 
     def mean(self, start: Ints, end: Ints, days: int) -> Floats | None:
         """Return the mean of the nearest similar days for each interval; None where one has none."""
-        wall, times = wall_us(start, self.rows.zone or "UTC"), _times(self.rows, end - start)
+        wall, times = wall_us(start, self.zone), _times(self.measure, end - start, self.usual)
         value = np.empty(len(start))
         for number, (day, slot) in enumerate(zip((wall // DAY).tolist(), (wall % DAY).tolist(), strict=True)):
-            low, high = np.searchsorted(self.day, [day - _FAR // DAY, day + _FAR // DAY + 1])
-            there = low + np.flatnonzero((self.slot[low:high] == slot) & (_weekend(self.day[low:high]) == _weekend(np.array([day]))))
-            there = there[self.day[there] != day]
+            here = slice(*np.searchsorted(self.slot, [slot, slot + 1]).tolist())
+            there, rates = self.day[here], self.rate[here]
+            similar = (np.abs(there - day) <= _FAR) & (_weekend(there) == _weekend(day)) & (there != day)
             # an hour that the clock shows twice counts as one day, with the mean of both
-            other, of = np.unique(self.day[there], return_inverse=True)
+            other, of = np.unique(there[similar], return_inverse=True)
             if not other.size:
                 return None
-            rate = np.bincount(of, weights=self.rate[there]) / np.bincount(of)
+            rate = np.bincount(of, weights=rates[similar]) / np.bincount(of)
             nearest = np.lexsort((other, np.abs(other - day)))[:days]
             value[number] = float(rate[nearest].mean()) * times[number]
         return value
 
 
-def _weekend(day: Ints) -> Any:
+def _weekend(day: Any) -> Any:
     return (day + 3) % 7 >= 5  # 1970-01-01 was a Thursday
 
 

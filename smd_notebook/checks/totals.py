@@ -10,7 +10,7 @@ import numpy as np
 from smd_notebook.checks.rows import Floats, Rows, kilowatts, resolution, seconds
 from smd_notebook.errors import Finding, UnitError
 from smd_notebook.espi import codes
-from smd_notebook.espi.links import concatenated
+from smd_notebook.espi.channels import concatenated
 from smd_notebook.espi.model import MISSING, Channel
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
 from smd_notebook.errors import Finding
-from smd_notebook.espi.links import label, point_key_of
+from smd_notebook.espi.channels import label
+from smd_notebook.espi.links import point_key_of
 from smd_notebook.espi.model import (
     COLUMNS,
     Block,

@@ -17,9 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from smd_notebook.errors import Finding
+from smd_notebook.espi.channels import blocks_as, concatenated, label
 from smd_notebook.espi.codes import QUALITY_RANK
 from smd_notebook.espi.dialects import TABLE
-from smd_notebook.espi.links import blocks_as, concatenated, label, link, point_key_of, usage_point_key
+from smd_notebook.espi.links import link, point_key_of, usage_point_key
 from smd_notebook.espi.model import (
     COLUMNS,
     MISSING,

@@ -28,7 +28,7 @@ from smd_notebook.espi.model import (
     UsagePoint,
 )
 from smd_notebook.espi.readings import Columns
-from smd_notebook.espi.resources import MAX_DEPTH, RESOURCES, Interval, Node, build, hidden, text_of
+from smd_notebook.espi.resources import CUSTOMER_ELEMENTS, MAX_DEPTH, RESOURCES, Interval, Node, build, hidden, text_of
 from smd_notebook.espi.runs import Cutter, Run
 from smd_notebook.espi.source import Handle
 
@@ -39,6 +39,7 @@ _SPACE = b" \t\r\n"
 _ENOUGH = 4
 _UTF8_BOM = b"\xef\xbb\xbf"
 _ENCODING = re.compile(rb"""<\?xml[^>]*?encoding\s*=\s*["']([^"']*)""")
+_WEB_PAGE = re.compile(rb"(?:<\?xml[^>]*>|<!--(?s:.){0,4000}?-->|\s)*<(?:!doctype\s+)?html\b", re.IGNORECASE)
 #: Encodings in which tags and digits are the bytes of ASCII and nothing else is.
 _BYTEWISE = {b"utf-8", b"us-ascii", b"ascii", b"iso-8859-1", b"latin1", b"windows-1252"}
 _XML_NS = "http://www.w3.org/XML/1998/namespace"
@@ -53,19 +54,7 @@ _USAGE = {
     "electricpowerqualitysummary": QualitySummary,
     "programidmappings": ProgramMappings,
 }
-_CUSTOMER = {
-    "customer",
-    "customeraccount",
-    "customeragreement",
-    "servicelocation",
-    "servicesupplier",
-    "meter",
-    "enddevice",
-    "programdateidmappings",
-    "statement",
-    "retailcustomer",
-}
-_ROOTS = _USAGE.keys() | _CUSTOMER | RESOURCES.keys() | {"intervalblock"}
+_ROOTS = _USAGE.keys() | CUSTOMER_ELEMENTS | RESOURCES.keys() | {"intervalblock"}
 
 
 def looks_like_xml(head: bytes) -> bool:
@@ -222,6 +211,9 @@ class _Reader:
     def _begin(self, head: bytes) -> bytes:
         if not looks_like_xml(head):
             raise NotEspiError("this is not XML", source=self._handle.name, hint="Download the data as Green Button (ESPI) XML.")
+        if _WEB_PAGE.match(head):
+            hint = "It may be the page that asks you to sign in. Download the data as Green Button (ESPI) XML."
+            raise NotEspiError("this is a web page (<html>), not Green Button data", source=self._handle.name, hint=hint)
         named = _ENCODING.match(head)
         if named and named[1].lower() not in _BYTEWISE:
             self._cutter = None
@@ -404,7 +396,7 @@ class _Reader:
         elif lower in RESOURCES:
             self._lists["others"].append(build(RESOURCES[lower], node, self._note, entry=entry))
         else:
-            if lower not in _CUSTOMER:
+            if lower not in CUSTOMER_ELEMENTS:
                 self._note("not-modelled", "an entry holds something that is not a resource of ESPI; it is kept in `resources`")
             self._lists["others"].append(Other(key, hidden(node), entry=entry))
 

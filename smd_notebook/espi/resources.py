@@ -22,6 +22,21 @@ Node = dict[str, Any]
 Note = Callable[[str, str], None]
 T = TypeVar("T")
 
+#: Elements of the retail customer (customer.xsd), in lower case; they are kept as nodes.
+CUSTOMER_ELEMENTS = frozenset(
+    {
+        "customer",
+        "customeraccount",
+        "customeragreement",
+        "servicelocation",
+        "servicesupplier",
+        "meter",
+        "enddevice",
+        "programdateidmappings",
+        "statement",
+        "retailcustomer",
+    }
+)
 #: Nothing in ESPI nests deeper than about ten; a document that does is refused.
 MAX_DEPTH = 64
 _SECRET = re.compile(r"(secret|token|password|passphrase)$", re.IGNORECASE)

@@ -29,21 +29,9 @@ from smd_notebook.espi.model import (
     UsagePoint,
     path_of,
 )
-from smd_notebook.espi.resources import Node, decimal_of, node_of
+from smd_notebook.espi.resources import CUSTOMER_ELEMENTS, Node, decimal_of, node_of
 
 ATOM, ESPI, CUSTOMER = "http://www.w3.org/2005/Atom", "http://naesb.org/espi", "http://naesb.org/espi/customer"
-_CUSTOMERS = {
-    "customer",
-    "customeraccount",
-    "customeragreement",
-    "servicelocation",
-    "servicesupplier",
-    "meter",
-    "enddevice",
-    "programdateidmappings",
-    "statement",
-    "retailcustomer",
-}
 Style = Literal["plain", "pge"]
 #: ReadingTypes and the addresses that they get.
 _Types = list[tuple[ReadingType, str]]
@@ -132,7 +120,7 @@ class _Writer:
             yield from self._entry(mappings.entry, mappings.entry.href, [("ProgramIdMappings", node_of(mappings))])
         for other in document.others:
             element, node = (other.element, other.node) if isinstance(other, Other) else (type(other).__name__, node_of(other))
-            prefix = face.customer if element.lower() in _CUSTOMERS else face.espi
+            prefix = face.customer if element.lower() in CUSTOMER_ELEMENTS else face.espi
             yield from self._entry(other.entry, other.entry.href, [(element, node)], prefix=prefix)
         yield f"</{face.atom}feed>\n"
 
