@@ -304,7 +304,7 @@ def tidy(
         return np.concatenate([empty, *(getattr(one.readings, name) for one in series)])
 
     def repeated(name: str, values: Sequence[str | None]) -> pd.Categorical:
-        dtype = categories_of(name, values)
+        dtype = categories_of(name, [value for value, n in zip(values, counts, strict=True) if n])
         places = dtype.categories.get_indexer(pd.Index(values, dtype=object))
         return pd.Categorical.from_codes(np.repeat(places, counts), dtype=dtype)
 
