@@ -304,8 +304,7 @@ def find_by_links(found: Sequence[R], *entries: Entry | None) -> R | None:
 def usage_point_key(path: str, dialect: Dialect) -> str:
     """Return what a UsagePoint is known by: its whole path, or the last part where the utility's are unique for ever.
 
-    >>> from smd_notebook.espi.channels import label
-    from smd_notebook.espi.dialects import STANDARD, dialect_named
+    >>> from smd_notebook.espi.dialects import STANDARD, dialect_named
     >>> usage_point_key("User/1/UsagePoint/01", STANDARD), usage_point_key("x/Subscription/9/UsagePoint/539", dialect_named("pge"))
     ('User/1/UsagePoint/01', '539')
     """
