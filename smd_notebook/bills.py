@@ -211,7 +211,7 @@ def _frame(rows: Sequence[Mapping[str, Any]], names: Sequence[str], times: Seque
             stamps = np.array([at if ok else 0 for at, ok in zip(values, known, strict=True)], dtype="datetime64[s]").astype(
                 "datetime64[us]"
             )
-            stamps[~np.array(known, dtype=bool)] = np.datetime64("NaT")
+            stamps[~np.array(known, dtype=bool)] = np.datetime64("NaT", "us")
             columns[name] = pd.DatetimeIndex(stamps, tz="UTC").tz_convert(zone)
         elif name in numbers:
             columns[name] = np.array(values, dtype=np.float64)

@@ -379,7 +379,7 @@ def _instants(seconds: Column, known: npt.NDArray[np.bool_], zone: str) -> pd.Da
     import pandas as pd
 
     stamps = np.where(known, seconds, 0).astype("datetime64[s]").astype("datetime64[us]")
-    stamps[~known] = np.datetime64("NaT")
+    stamps[~known] = np.datetime64("NaT", "us")
     return pd.DatetimeIndex(stamps, tz="UTC").tz_convert(zone)
 
 

@@ -204,7 +204,7 @@ def energy(
     zones = sorted({_zone(group) for group in groups})
     walls = [_wall(group["start"], _zone(group)) for group in groups]
     # an hour that the clock shows twice would put one bar on another
-    local = all((np.diff(wall) > np.timedelta64(0)).all() for wall in walls)
+    local = all((np.diff(wall) > np.timedelta64(0, "us")).all() for wall in walls)
     figure = go.Figure()
     gaps: list[NDArray[Any]] = []
     partial = False

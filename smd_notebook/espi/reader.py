@@ -39,7 +39,7 @@ _SPACE = b" \t\r\n"
 _ENOUGH = 4
 _UTF8_BOM = b"\xef\xbb\xbf"
 _ENCODING = re.compile(rb"""<\?xml[^>]*?encoding\s*=\s*["']([^"']*)""")
-_WEB_PAGE = re.compile(rb"(?:<\?xml[^>]*>|<!--(?s:.){0,4000}?-->|\s)*<(?:!doctype\s+)?html\b", re.IGNORECASE)
+_WEB_PAGE = re.compile(rb"(?:<\?xml[^>]*+>|<!--(?:[^-]|-(?!->))*+-->|\s++)*+<(?:!doctype\s++)?html\b", re.IGNORECASE)
 #: Encodings in which tags and digits are the bytes of ASCII and nothing else is.
 _BYTEWISE = {b"utf-8", b"us-ascii", b"ascii", b"iso-8859-1", b"latin1", b"windows-1252"}
 _XML_NS = "http://www.w3.org/XML/1998/namespace"
@@ -211,7 +211,7 @@ class _Reader:
     def _begin(self, head: bytes) -> bytes:
         if not looks_like_xml(head):
             raise NotEspiError("this is not XML", source=self._handle.name, hint="Download the data as Green Button (ESPI) XML.")
-        if _WEB_PAGE.match(head):
+        if _WEB_PAGE.match(head[:4096]):
             hint = "It may be the page that asks you to sign in. Download the data as Green Button (ESPI) XML."
             raise NotEspiError("this is a web page (<html>), not Green Button data", source=self._handle.name, hint=hint)
         named = _ENCODING.match(head)

@@ -125,7 +125,7 @@ def _expand(source: Any, number: str) -> Iterator[Handle]:
     elif hasattr(source, "read"):
         data = source.read()
         if isinstance(data, str):
-            data = re.sub(r"^(\ufeff?\s*<\?xml[^>]*?)\s+encoding\s*=\s*(\"[^\"]*\"|'[^']*')", r"\1", data, count=1).encode()
+            data = re.sub(r"^(\ufeff?\s*<\?xml[^>]{0,200}?)\s+encoding\s*=\s*(\"[^\"]*\"|'[^']*')", r"\1", data, count=1).encode()
         name = getattr(source, "name", "")
         shown = Path(name).name if isinstance(name, str) and name else f"open file{number}"
         yield from _unpack(Handle(shown, lambda: io.BytesIO(data)), len(data))
