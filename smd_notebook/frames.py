@@ -181,14 +181,15 @@ def _places(document: Document) -> dict[int, int]:
 
 
 def _in_range(readings: Readings, channel: Channel, findings: list[Finding]) -> Readings:
-    start = readings.start
-    if not len(start) or (start.min() >= _EARLIEST and start.max() <= _LATEST and readings.duration.max() < _LATEST):
+    start, duration = readings.start, readings.duration
+    absurd = (duration >= _LATEST) | (duration <= -_LATEST)
+    if not len(start) or (start.min() >= _EARLIEST and start.max() <= _LATEST and not absurd.any()):
         return readings
-    wrong = (start != MISSING) & ((start < _EARLIEST) | (start > _LATEST) | (readings.duration >= _LATEST))
+    wrong = (start != MISSING) & ((start < _EARLIEST) | (start > _LATEST) | absurd)
     if n := int(wrong.sum()):
         text = "readings begin before 1900 or after 2200; they have no start in the frame"
         findings.append(Finding("time-implausible", "error", text, "Their times may be in milliseconds.", channel=channel.label, n=n))
-    return replace(readings, start=np.where(wrong, MISSING, start), duration=np.where(wrong, 0, readings.duration))
+    return replace(readings, start=np.where(wrong, MISSING, start), duration=np.where(wrong | absurd, 0, duration))
 
 
 def _with_quality(readings: Readings, channel: Channel, findings: list[Finding]) -> Readings:
