@@ -13,7 +13,7 @@ import numpy as np
 from smd_notebook.errors import Finding
 from smd_notebook.espi import codes
 from smd_notebook.espi.links import point_key_of
-from smd_notebook.espi.model import Document, Measurement, Other, Summary
+from smd_notebook.espi.model import LATEST, Document, Measurement, Other, Summary
 from smd_notebook.frames import quotient, strings_of
 
 if TYPE_CHECKING:
@@ -59,7 +59,6 @@ BILL_LINE_COLUMNS = (
     "item_end",
     "date_time",
 )
-_FAR = 7_258_118_400
 #: A number of the schema times a power of ten beyond this is 0 or infinite as float64.
 _FAR_POWER = 400
 
@@ -207,7 +206,7 @@ def _frame(rows: Sequence[Mapping[str, Any]], names: Sequence[str], times: Seque
     for name in names:
         values = [row[name] for row in rows]
         if name in times:
-            known = [at is not None and abs(at) < _FAR for at in values]
+            known = [at is not None and abs(at) < LATEST for at in values]
             stamps = np.array([at if ok else 0 for at, ok in zip(values, known, strict=True)], dtype="datetime64[s]").astype(
                 "datetime64[us]"
             )

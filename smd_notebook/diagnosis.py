@@ -22,7 +22,7 @@ from smd_notebook.clock import PRINCIPAL_ZONES, valid_zone
 from smd_notebook.errors import ConfigurationError, Finding, TimeZoneError
 from smd_notebook.espi.channels import concatenated
 from smd_notebook.espi.merge import instant
-from smd_notebook.espi.model import MISSING, Block, Channel, Column, Readings
+from smd_notebook.espi.model import LATEST, MISSING, Block, Channel, Column, Readings
 
 __all__ = ["HYPOTHESES", "Verdict", "diagnose", "repaired", "undo"]
 
@@ -30,7 +30,6 @@ __all__ = ["HYPOTHESES", "Verdict", "diagnose", "repaired", "undo"]
 #: or not at all: the time of the download.
 HYPOTHESES = ("utc", "wall", "standard", "as:ZONE", "download")
 _DAY = 86_400
-_LATEST = 7_258_118_400
 #: How much clocks change by [s].
 _CHANGES = (1800, 3600)
 #: Instants that zones are known for well enough.
@@ -280,7 +279,7 @@ def _once(channel: Channel) -> tuple[Column, Column]:
 
 def _plausible(start: Column) -> Flags:
     """Return which starts are there, and of a time that clocks can mean."""
-    return (start > -_LATEST) & (start < _LATEST)
+    return (start > -LATEST) & (start < LATEST)
 
 
 def _by_source(channel: Channel) -> dict[str, tuple[Block, ...]]:

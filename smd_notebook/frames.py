@@ -19,7 +19,7 @@ from smd_notebook.errors import Finding, UnitError
 from smd_notebook.espi import codes
 from smd_notebook.espi.channels import concatenated, rows_of
 from smd_notebook.espi.merge import resolve, updated_of
-from smd_notebook.espi.model import MISSING, MISSING_SMALL, Channel, Column, Document, Readings, SmallColumn
+from smd_notebook.espi.model import LATEST, MISSING, MISSING_SMALL, Channel, Column, Document, Readings, SmallColumn
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,7 +78,7 @@ _NO_ROWS = np.empty(0, dtype=np.int64)
 #: No int64 times a power of ten beyond this is anything but 0 or infinite as float64.
 _FAR_POWER = 400
 #: Instants that a clock of today can mean, 1900 to 2200 [s since 1970-01-01T00:00Z]; others are told of and left missing.
-_EARLIEST, _LATEST = -2_208_988_800, 7_258_118_400
+_EARLIEST = -2_208_988_800
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,10 +182,10 @@ def _places(document: Document) -> dict[int, int]:
 
 def _in_range(readings: Readings, channel: Channel, findings: list[Finding]) -> Readings:
     start, duration = readings.start, readings.duration
-    absurd = (duration >= _LATEST) | (duration <= -_LATEST)
-    if not len(start) or (start.min() >= _EARLIEST and start.max() <= _LATEST and not absurd.any()):
+    absurd = (duration >= LATEST) | (duration <= -LATEST)
+    if not len(start) or (start.min() >= _EARLIEST and start.max() <= LATEST and not absurd.any()):
         return readings
-    wrong = (start != MISSING) & ((start < _EARLIEST) | (start > _LATEST) | absurd)
+    wrong = (start != MISSING) & ((start < _EARLIEST) | (start > LATEST) | absurd)
     if n := int(wrong.sum()):
         text = "readings begin before 1900 or after 2200; they have no start in the frame"
         findings.append(Finding("time-implausible", "error", text, "Their times may be in milliseconds.", channel=channel.label, n=n))

@@ -23,6 +23,9 @@ from smd_notebook.espi.resources import Interval, Node, extra_field, xml
 MISSING = np.iinfo(np.int64).min
 MISSING_SMALL = np.iinfo(np.int16).min
 
+#: No clock of today means a time beyond the year 2200 [s since 1970-01-01T00:00Z].
+LATEST = 7_258_118_400
+
 Column = npt.NDArray[np.int64]
 SmallColumn = npt.NDArray[np.int16]
 
