@@ -113,8 +113,8 @@ def _allowed(feed: Feed) -> Feed:
 
 def _with_clock(document: Document, clock: str, tz: str | None, *, floor: bool) -> tuple[Document, list[Finding]]:
     """Return the document with its clocks as the caller wants them, and what was found about them."""
-    from smd_notebook.diagnosis import with_clock
     from smd_notebook.frames import stated_zone
+    from smd_notebook.repairs import with_clock
 
     zones = [stated_zone(channel, tz)[0] for channel in document.channels]
     channels, told = with_clock(document.channels, zones, clock, floor=floor)

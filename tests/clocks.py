@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from random import Random
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
+import smd_notebook as smd
+from smd_notebook.errors import SmdWarning
 from smd_notebook.espi.dialects import STANDARD
 from smd_notebook.espi.model import MISSING, MISSING_SMALL, Block, Channel, Entry, MeterReading, Readings, ReadingType
 
@@ -35,6 +39,13 @@ class Case:
     zone: str
     hypothesis: str
     about: str
+
+
+def quiet(path: Path, **options: object) -> smd.Feed:
+    """Read, and say nothing aloud about clocks."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SmdWarning)
+        return smd.read(path, **options)
 
 
 def offset(at: int, zone: ZoneInfo) -> int:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import csv
-import warnings
 from collections import Counter
-from datetime import UTC, datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -15,11 +12,11 @@ import pytest
 
 import smd_notebook as smd
 from smd_notebook.clock import PRINCIPAL_ZONES
-from smd_notebook.diagnosis import _localized, _offsets, undo, with_clock
-from smd_notebook.errors import ConfigurationError, SmdWarning, TimeZoneError
+from smd_notebook.errors import ConfigurationError, SmdWarning
 from smd_notebook.espi.channels import concatenated
+from smd_notebook.repairs import with_clock
 
-from .clocks import ZONES, case, channel, correct, written
+from .clocks import case, channel, correct, quiet
 
 #: What only the owner of a file can know.
 OWNERS = {
@@ -30,12 +27,6 @@ OWNERS = {
 }
 #: One day proves nothing by itself.
 UNPROVED = {"opower-pge__gridium_A10S_15min_1day.xml"}
-
-
-def quiet(path: Path, **options: object) -> smd.Feed:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SmdWarning)
-        return smd.read(path, **options)
 
 
 def truth_of(path: Path) -> pd.DataFrame:
@@ -139,28 +130,6 @@ def test_no_made_up_feed_of_thousands_is_repaired_wrongly() -> None:
     assert not wrong
 
 
-@pytest.mark.parametrize("zone", [*ZONES, "Australia/Lord_Howe", "America/Sao_Paulo"])
-def test_zone_arithmetic_is_pythons(zone: str) -> None:
-    where = ZoneInfo(zone)
-    rng = np.random.default_rng(7)
-    instants = rng.integers(946_684_800, 1_900_000_000, 3000) // 900 * 900
-    offsets = [int(datetime.fromtimestamp(int(at), where).utcoffset().total_seconds()) for at in instants]
-    assert _offsets(zone, instants).tolist() == offsets
-    wall = instants + np.array(offsets)
-    for fold in (0, 1):
-        want = [int(datetime.fromtimestamp(int(at), UTC).replace(tzinfo=where, fold=fold).timestamp()) for at in wall]
-        assert _localized(zone, wall, np.full(len(wall), bool(fold))).tolist() == want
-
-
-@pytest.mark.parametrize("zone", ["America/Los_Angeles", "Europe/London", "Australia/Sydney"])
-@pytest.mark.parametrize("hypothesis", ["wall", "standard", "as:America/New_York"])
-def test_undoing_gives_back_what_was_meant_but_for_hours_that_were_lost(zone: str, hypothesis: str) -> None:
-    first = int(datetime(2023, 1, 1, tzinfo=ZoneInfo(zone)).timestamp())
-    starts = [first + 3600 * k for k in range(366 * 24)]
-    back = undo(hypothesis, np.array(written(starts, zone, hypothesis, folds=True)), zone)
-    assert (back != np.array(starts)).sum() <= (2 if hypothesis.startswith("as:") else 0)
-
-
 def test_files_that_overlap_do_not_look_like_a_doubled_hour() -> None:
     from random import Random
 
@@ -172,30 +141,6 @@ def test_files_that_overlap_do_not_look_like_a_doubled_hour() -> None:
     (after,), found = with_clock([replace(one, blocks=one.blocks + again)], ["America/Los_Angeles"], "auto")
     assert np.array_equal(concatenated(after).start, np.array(starts + starts))
     assert not [finding for finding in found if finding.severity != "info"]
-
-
-def test_a_zone_is_needed_to_put_a_clock_right() -> None:
-    made = case(1)
-    with pytest.raises(TimeZoneError, match="without the zone"):
-        with_clock([made.channel], [None], "wall")
-    with pytest.raises(TimeZoneError, match="no time zone"):
-        with_clock([made.channel], ["UTC"], "as:Mars/Olympus")
-    with pytest.raises(ConfigurationError, match="clock='sundial'"):
-        with_clock([made.channel], ["UTC"], "sundial")
-
-
-def test_durations_and_late_starts_are_mended_only_where_asked(corpus: Path) -> None:
-    path = corpus / "files" / "nist-netzero__1min_duration0_2013-12-09_to_12-15.xml"
-    seconds = {
-        clock: set(quiet(path, clock=clock).tidy(duplicates="keep")["duration"].dt.total_seconds()) for clock in ("declared", "auto")
-    }
-    assert seconds == {"declared": {0.0}, "auto": {60.0}}  # the corpus notes say so: NIST's duration 0 means 60 s
-    assert "duration-repaired" in set(quiet(path, clock="auto").findings["code"])
-    gas = corpus / "files" / "pge-smd__eemeter_natural_gas.xml"
-    assert quiet(gas, clock="auto").tidy(tz="UTC")["start"].iloc[0] == pd.Timestamp("2012-05-02T07:00:01Z")
-    floored = quiet(gas, floor_starts=True)
-    assert floored.tidy(tz="UTC")["start"].iloc[0] == pd.Timestamp("2012-05-02T07:00:00Z")
-    assert "start-floored" in set(floored.findings["code"])
 
 
 def test_a_file_that_shows_nothing_is_not_confirmed() -> None:
