@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from smd_notebook import analysis as analysis
     from smd_notebook import errors as errors
     from smd_notebook import plot as plot
-    from smd_notebook.analysis.bins import net as net
     from smd_notebook.analysis.bins import resample as resample
-    from smd_notebook.analysis.bins import wide as wide
     from smd_notebook.analysis.filling import fill as fill
     from smd_notebook.analysis.passport import cite as cite
+    from smd_notebook.analysis.sides import net as net
+    from smd_notebook.analysis.sides import wide as wide
     from smd_notebook.errors import Finding as Finding
     from smd_notebook.errors import SmdError as SmdError
     from smd_notebook.errors import SmdWarning as SmdWarning
@@ -43,7 +43,7 @@ _PUBLIC = {
     "errors": "errors",
     "fill": "analysis.filling",
     "merge": "feed",
-    "net": "analysis.bins",
+    "net": "analysis.sides",
     "plot": "plot",
     "read": "feed",
     "read_tidy": "tables",
@@ -51,7 +51,7 @@ _PUBLIC = {
     "sample": "households",
     "show_versions": "versions",
     "strict": "errors",
-    "wide": "analysis.bins",
+    "wide": "analysis.sides",
 }
 __all__ = sorted(_PUBLIC)  # noqa: PLE0605 - one list of names, not two
 

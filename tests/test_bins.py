@@ -12,8 +12,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+import smd_notebook as smd
 from smd_notebook.analysis import net, resample, wide
 from smd_notebook.analysis.bins import COLUMNS
+from smd_notebook.analysis.spread import Intervals, _check
 from smd_notebook.errors import ConfigurationError, SmdError, TimeZoneError, UnitError
 
 from .tidy import ZONE, lapse2024, lapse_frame, regular, tidy
@@ -489,6 +491,77 @@ def test_no_error_holds_a_reading_or_a_meter():
     with pytest.raises(SmdError) as caught:
         resample(frame, "1h")
     assert not {"987654", "4007471111"} & {text for text in ("987654", "4007471111") if text in str(caught.value)}
+
+
+# Billing periods ----------------------------------------------------------------------------------------------------------------
+
+
+class Billed:
+    """What resample asks of a Feed."""
+
+    def __init__(self, frame: pd.DataFrame, *periods: tuple[str, str], point: str = "1", service: str | None = "electricity") -> None:
+        self.frame, self.periods, self.point, self.service = frame, periods, point, service
+
+    def tidy(self) -> pd.DataFrame:
+        return self.frame
+
+    def bills(self) -> pd.DataFrame:
+        times = [pd.DatetimeIndex([period[side] for period in self.periods]).tz_localize(ZONE).as_unit("us") for side in (0, 1)]
+        return pd.DataFrame(
+            {
+                "usage_point": self.point,
+                "service": pd.Series([self.service] * len(self.periods), dtype="str"),
+                "start": times[0],
+                "end": times[1],
+            }
+        )
+
+
+def test_bins_of_bills_hold_what_the_bills_say():
+    feed = smd.sample("solar-home")
+    binned = resample(feed, "bill")
+    gas = binned[binned["service"] == "gas"]
+    stated = feed.bills().query("service == 'gas'")
+    assert gas["start"].tolist() == stated["start"].tolist()
+    assert gas["value"].tolist() == pytest.approx(stated["energy"].tolist(), rel=1e-9)
+    assert (gas["coverage"] == 1).all()
+    assert gas["unit"].tolist() == ["therm"] * 12
+    assert "bins bill" in smd.cite(binned)
+
+
+def test_bills_with_a_hole_between_them_and_one_of_745_hours():
+    # hours of 100 Wh: October 15 to November 15 has an hour more than its 31 days
+    feed = Billed(regular("2024-10-01", 24 * 61 + 1, 100.0, length="1h"), ("2024-10-15", "2024-11-15"), ("2024-11-20", "2024-12-20"))
+    binned = resample(feed, "bill")
+    assert binned["value"].tolist() == [74_500, 1100 * 24]  # and the days from the 15th to the 20th are in no bill
+    assert binned["coverage"].tolist() == [1, 11 / 30]
+    twice = Billed(feed.frame, *feed.periods, ("2024-10-15", "2024-11-15"))
+    pd.testing.assert_frame_equal(resample(twice, "bill"), binned)
+
+
+def test_bills_that_make_no_bins():
+    frame = regular("2024-10-01", 24, 100.0, length="1h")
+    with pytest.raises(ConfigurationError, match="Feed itself"):
+        resample(frame, "bill")
+    for feed in (Billed(frame), Billed(frame, ("2024-10-01", "2024-11-01"), point="2"), Billed(frame, ("2024-10-01", "2024-10-01"))):
+        with pytest.raises(ConfigurationError, match="no billing period"):
+            resample(feed, "bill")
+    with pytest.raises(ConfigurationError, match="no billing period"):
+        resample(Billed(frame, ("2024-10-01", "2024-11-01"), service="gas"), "bill")
+    with pytest.raises(SmdError, match="1 billing period"):
+        resample(Billed(frame, ("2024-10-01", "2024-11-01"), ("2024-10-31", "2024-11-30")), "bill")
+    assert resample(Billed(frame, ("2024-10-01", "2024-11-01"), service=None), "bill")["value"].tolist() == [2400]
+
+
+@pytest.mark.parametrize(("energy", "time"), [(1 + 1e-6, 1), (1, 0.5)])
+def test_what_bins_hold_is_checked(energy, time):
+    """Were the arithmetic to lose or make energy or time, nothing would be returned."""
+    start = np.arange(4) * 3600_000_000
+    found = Intervals(start, start + 3600_000_000, np.ones(4), np.zeros(4, dtype=bool), np.full(4, 3600_000_000))
+    edges = np.array([0, 4 * 3600_000_000])
+    _check(found, edges, np.array([4.0]), np.array([4 * 3600e6]), additive=True)
+    with pytest.raises(SmdError, match="do not hold"):
+        _check(found, edges, np.array([4.0]) * energy, np.array([4 * 3600e6]) * time, additive=True)
 
 
 # An independent binning in plain Python: minute by minute, with zoneinfo -----------------------------------------------------------

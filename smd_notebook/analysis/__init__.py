@@ -1,9 +1,10 @@
 """Pure functions on tidy frames: from intervals to numbers that can be cited."""
 
-from smd_notebook.analysis.bins import net, resample, wide
+from smd_notebook.analysis.bins import resample
 from smd_notebook.analysis.classes import quality_map
 from smd_notebook.analysis.days import heatmap
 from smd_notebook.analysis.filling import fill
 from smd_notebook.analysis.passport import cite, stamp
+from smd_notebook.analysis.sides import net, wide
 
 __all__ = ["cite", "fill", "heatmap", "net", "quality_map", "resample", "stamp", "wide"]

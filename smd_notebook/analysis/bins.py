@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
+from smd_notebook.analysis.billing import billing_periods
 from smd_notebook.analysis.edges import check_zone, distinct, parse, utc_us
 from smd_notebook.analysis.passport import stamp
 from smd_notebook.analysis.spread import NEVER, Intervals, clean, sums, watts
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     Ints = NDArray[np.int64]
 
-__all__ = ["net", "resample", "wide"]
+__all__ = ["resample"]
 
 COLUMNS = (
     *("usage_point", "channel", "service", "measure", "flow", "zone", "start", "end", "value", "unit", "mean_power", "max_power", "max_at"),
@@ -35,9 +36,6 @@ _LABELS = ("service", "measure", "flow", "zone", "unit")  # one value each in a 
 _TIDY = ("usage_point", "channel", *_LABELS, "start", "end", "value", "quality")
 
 _DTYPES = dict.fromkeys(("start", "end", "max_at", "n_intervals", "n_flagged", "native_interval"), "i8")
-
-#: Qualities by name, worst first; the rank of any other is that of "other"
-_RANK = {codes.QUALITY[code]: rank for rank, code in enumerate(codes.QUALITY_WORST_FIRST)}
 
 _METHOD = "energy spread evenly over each interval, summed in wall-clock bins; power as its time-weighted mean"
 _CALTRACK = "CalTRACK 2.0 methods, 2.2.2.1"
@@ -95,6 +93,7 @@ def channels(frame: pd.DataFrame) -> Iterator[slice | Ints]:
 class _Kind(NamedTuple):
     """What the rows of one channel have in common; None where it is not known."""
 
+    usage_point: str
     channel: str
     service: str | None
     measure: str | None
@@ -105,7 +104,7 @@ class _Kind(NamedTuple):
 def _kinds(frame: pd.DataFrame, firsts: Ints) -> list[_Kind]:
     """Return the kinds of channels, given by their first rows, and refuse those that cannot be added."""
     columns = [[None if pd.isna(kind) else str(kind) for kind in frame[name].array.take(firsts)] for name in _Kind._fields]
-    kinds = [_Kind(str(channel), *rest) for channel, *rest in zip(*columns, strict=True)]
+    kinds = [_Kind(str(point), str(channel), *rest) for point, channel, *rest in zip(*columns, strict=True)]
     for measures, why in (
         (("register",), "a register shows a running total, so adding its reads counts the same energy many times"),
         (("other", None), "it is not known whether its values may be added"),  # no reading type, no measure
@@ -169,8 +168,8 @@ def resample(
         Tidy intervals, labelled by their start.
     bins : str or sequence of times
         ``"15min"``, ``"1h"``, ``"4h"`` ... ``"1D"`` (counted from local midnight of each day), ``"1W"`` (ISO, from Monday), ``"1MS"``,
-        ``"1YS"``, or edges, shape (n_bins + 1,): with a zone, or without one as local wall-clock times. What lies outside the edges is
-        left out.
+        ``"1YS"``, or edges, shape (n_bins + 1,): with a zone, or without one as local wall-clock times. Or ``"bill"``: the billing
+        periods that a Feed states for each usage point (`Feed.bills`). What lies outside the edges or in no billing period is left out.
     tz : str, optional
         IANA zone of the bins; by default the zone of each channel.
     min_coverage : float, default 0
@@ -197,9 +196,10 @@ def resample(
     TimeZoneError
         If a zone is not known, or naive edges are ambiguous in it.
     ConfigurationError
-        If an argument is not understood, or `x` is not a tidy frame.
+        If an argument is not understood, `x` is not a tidy frame, or a usage point has no bills to take the bins from.
     SmdError
-        If intervals overlap, or hold energy but have no length.
+        If intervals or billing periods overlap, or intervals hold energy but have no length; and if the bins did not hold what the
+        intervals hold, which is checked every time.
 
     Notes
     -----
@@ -257,10 +257,19 @@ def resample(
         one = given.take(rows)
         additive = kind.measure != "power"
         found = clean(one, kind.channel, overlaps=overlaps, additive=additive)
-        span = zone, int(one.start.min()), int(one.end.max())
-        if span not in known:
-            known[span] = wanted.between(span[1], span[2], zone)
-        part = sums(found, known[span], watts(kind.service, kind.measure, kind.unit), additive=additive)
+        first, last = int(one.start.min()), int(one.end.max())
+        factor = watts(kind.service, kind.measure, kind.unit)
+        if wanted.name == "bill":
+            begin, end = billing_periods(x, kind.usage_point, kind.service)
+            edges = wanted._replace(edges=distinct(np.append(begin, end))).between(first, last, zone)
+            part = sums(found, edges, factor, additive=additive)
+            billed = np.isin(part["start"], begin)  # and what lies between two bills is not
+            part = {name: column[billed] for name, column in part.items()}
+        else:
+            span = zone, first, last
+            if span not in known:
+                known[span] = wanted.between(first, last, zone)
+            part = sums(found, known[span], factor, additive=additive)
         _mask(part, min_coverage, scale, additive=additive)
         parts.append(part)
         zones.append(zone)
@@ -269,164 +278,3 @@ def resample(
     asked = {"min_coverage": min_coverage or None, "scale": scale, "overlaps": None if overlaps == "error" else overlaps}
     inputs |= {name: choice for name, choice in asked.items() if choice is not None}
     return stamp(out, definition=_METHOD, inputs=inputs, source=_CALTRACK if scale else "")
-
-
-def _lattice(frame: pd.DataFrame) -> tuple[Ints, Ints, Ints]:
-    """Return the starts of all intervals [us], and of each row its place among them and the number of its channel."""
-    start, end = utc_us(frame["start"]), utc_us(frame["end"])
-    times, row = np.unique(start, return_inverse=True)
-    column = labels_of(frame)
-    last = np.zeros_like(times)
-    last[row] = end
-    cell = row * (int(column.max(initial=0)) + 1) + column
-    if (last[row] != end).any() or (times[1:] < last[:-1]).any() or distinct(cell).size != cell.size:
-        text = "the intervals do not line up: they differ in length or start, or overlap within a channel"
-        raise UnitError(text, hint='Bring them to one step first: smd.resample(x, "1h").')
-    return times, row, column
-
-
-def wide(frame: pd.DataFrame) -> pd.DataFrame:
-    """Lay the values of channels side by side.
-
-    Parameters
-    ----------
-    frame : DataFrame, shape (n_rows, n_columns)
-        Tidy intervals, or what `resample` returned.
-
-    Returns
-    -------
-    DataFrame, shape (n_times, n_channels)
-        `value`, each channel in its own unit; index: interval start, in the zone of the frame (UTC where it has several). Columns are
-        channel labels, or pairs of usage point and label where several usage points have channels of one name.
-
-    Raises
-    ------
-    UnitError
-        If intervals do not line up: unlike lengths or starts, or several in one channel at a time.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> start = pd.date_range("2024-01-01", periods=2, freq="h", tz="UTC", unit="us").repeat(2)
-    >>> rows = {"usage_point": "1", "channel": ["in", "out"] * 2, "start": start, "end": start + pd.Timedelta("1h"), "value": [5, 0, 4, 1]}
-    >>> wide(pd.DataFrame(rows)).to_numpy().tolist()
-    [[5.0, 0.0], [4.0, 1.0]]
-    """
-    times, row, column = _lattice(frame)
-    names = frame[["usage_point", "channel"]].drop_duplicates(ignore_index=True)
-    values = np.full((times.size, len(names)), np.nan)
-    values[row, column] = frame["value"].to_numpy(dtype="float64", na_value=np.nan)
-    zone = pd.DatetimeIndex(frame["start"]).tz
-    index = pd.DatetimeIndex(times.view("M8[us]"), name="start").tz_localize("UTC").tz_convert(zone)
-    columns = pd.Index(names["channel"]) if names["channel"].is_unique else pd.MultiIndex.from_frame(names)
-    out = pd.DataFrame(values, index=index, columns=columns)
-    return stamp(out, definition="values of channels side by side", inputs={"channels": len(names)})
-
-
-def net(frame: pd.DataFrame) -> pd.DataFrame:
-    """Take received from delivered energy, for each usage point that has both.
-
-    Parameters
-    ----------
-    frame : DataFrame, shape (n_rows, n_columns)
-        What `resample` returned, or tidy intervals. Of intervals the net is exact; of bins it is missing where the two cover unlike
-        shares of a bin, so with gaps take the net first: ``resample(net(feed.tidy()), "1MS")``.
-
-    Returns
-    -------
-    DataFrame, shape (n_times, n_columns)
-        The columns of `frame`; flow is ``"net"``, the value positive while energy flows to the customer, and missing unless both
-        are there. A net of bins has no `max_power`: the two maxima need not coincide. Of qualities the worse counts.
-
-    Raises
-    ------
-    ConfigurationError
-        If no usage point has both, or one has several of a kind.
-    UnitError
-        If the two do not line up.
-
-    References
-    ----------
-    NAESB REQ.21 (ESPI) ReadingType.flowDirection: 1 delivered, 19 received, 4 net.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> start = pd.date_range("2024-01-01", periods=2, freq="h", tz="UTC", unit="us").repeat(2)
-    >>> frame = pd.DataFrame(
-    ...     {
-    ...         "usage_point": "1",
-    ...         "channel": ["electricity delivered", "electricity received"] * 2,
-    ...         "service": "electricity",
-    ...         "measure": "energy",
-    ...         "flow": ["delivered", "received"] * 2,
-    ...         "start": start,
-    ...         "end": start + pd.Timedelta("1h"),
-    ...         "value": [5.0, 0.0, 1.0, 4.0],
-    ...         "unit": "Wh",
-    ...     }
-    ... )
-    >>> net(frame)[["channel", "value"]].to_numpy().tolist()
-    [['electricity net', 5.0], ['electricity net', -3.0]]
-    """
-    groups: dict[tuple[str, ...], dict[str, list[Any]]] = {}
-    for rows in channels(frame):
-        first = frame.iloc[rows].iloc[0]
-        key = tuple(str(first[name]) for name in ("usage_point", "service", "measure", "unit"))
-        if first["measure"] in ("energy", "power", "volume") and first["flow"] in ("delivered", "received"):
-            groups.setdefault(key, {"delivered": [], "received": []})[first["flow"]].append(rows)
-    pairs = [group for group in groups.values() if group["delivered"] and group["received"]]
-    if not pairs:
-        raise ConfigurationError("no usage point has both a delivered and a received channel", hint="See feed.channels for what there is.")
-    if any(len(rows) > 1 for group in pairs for rows in group.values()):
-        raise ConfigurationError("a usage point has several channels of one flow", hint="Choose one of each first.")
-    parts = [_net(pd.concat([frame.iloc[rows] for flow in ("delivered", "received") for rows in group[flow]])) for group in pairs]
-    out = pd.concat(parts, ignore_index=True)
-    return stamp(out, definition="delivered minus received, missing unless both are there", inputs={"usage_points": len(pairs)})
-
-
-def _net(both: pd.DataFrame) -> pd.DataFrame:
-    """Return the net of one delivered and one received channel, in order of time."""
-    times, row, _ = _lattice(both)
-    outward = (both["flow"] == "received").to_numpy()
-    plus, minus = (np.full(times.size, -1) for _ in range(2))
-    plus[row[~outward]], minus[row[outward]] = np.flatnonzero(~outward), np.flatnonzero(outward)
-    paired = (plus >= 0) & (minus >= 0)
-    out = both.take(np.where(plus >= 0, plus, minus)).reset_index(drop=True)
-    if "coverage" in both.columns:
-        coverage = both["coverage"].to_numpy()
-        out["coverage"] = np.where(paired, np.minimum(coverage[plus], coverage[minus]), 0.0)
-        paired &= np.isclose(coverage[plus], coverage[minus], rtol=0, atol=1e-9)
-
-    def difference(name: str) -> NDArray[np.float64]:
-        numbers = both[name].to_numpy(dtype="float64", na_value=np.nan)
-        return np.where(paired, numbers[plus] - numbers[minus], np.nan)
-
-    out["value"] = difference("value")
-    if "mean_power" in both.columns:
-        out["mean_power"], out["max_power"], out["max_at"] = (
-            difference("mean_power"),
-            np.nan,
-            pd.DatetimeIndex([pd.NaT] * len(out)).as_unit("us").tz_localize(pd.DatetimeIndex(both["max_at"]).tz),
-        )
-        number, flags = both["n_intervals"].to_numpy(), both["n_flagged"].to_numpy()
-        out["n_intervals"] = np.where(paired, np.minimum(number[plus], number[minus]), 0)
-        # which ones were flagged is not known any more: at most this many
-        out["n_flagged"] = np.minimum(flags[plus] + flags[minus], out["n_intervals"])
-    if "quality" in both.columns:
-        quality = both["quality"].astype("category")
-        other = _RANK["other"]
-        rank = np.array([_RANK.get(str(name), other) for name in quality.cat.categories] + [len(_RANK)])[quality.cat.codes]
-        out["quality"] = quality.take(np.where(paired & (rank[minus] < rank[plus]), minus, np.where(plus >= 0, plus, minus))).array
-    if "cost" in both.columns:
-        out["cost"] = np.nan  # what was paid is no difference of costs
-    label = str(both["channel"].iloc[0])
-    label = label.replace("delivered", "net") if "delivered" in label else f"{label} net"
-    out["channel"] = pd.Series([label] * len(out), dtype=both["channel"].dtype)
-    flow = both["flow"]
-    if isinstance(flow.dtype, pd.CategoricalDtype):
-        kinds = flow.cat.categories if "net" in flow.cat.categories else flow.cat.categories.append(pd.Index(["net"]))
-        out["flow"] = pd.Categorical(["net"] * len(out), categories=kinds)
-    else:
-        out["flow"] = "net"
-    return out

@@ -25,7 +25,7 @@ _SECOND = 1_000_000
 _DAY = 86_400 * _SECOND
 _STEP = {"s": _SECOND, "min": 60 * _SECOND, "h": 3600 * _SECOND}
 _CALENDAR = {"W": "", "MS": "M8[M]", "YS": "M8[Y]"}
-_NAMES = 'Use "15min", "1h", "4h", "1D", "1W", "1MS", "1YS", or a list of edges.'
+_NAMES = 'Use "15min", "1h", "4h", "1D", "1W", "1MS", "1YS", "bill", or a list of edges.'
 
 
 def utc_us(times: pd.Series[Any]) -> Ints:
@@ -89,7 +89,10 @@ def _dates(day: Ints, calendar: str) -> Ints:
 
 
 class Bins(NamedTuple):
-    """Where bins begin: every `step` of the wall clock within a day, or every `calendar` period, or at given `edges`."""
+    """Where bins begin: every `step` of the wall clock within a day, or every `calendar` period, or at given `edges`.
+
+    Bins of billing periods have none of these until they are given edges.
+    """
 
     name: str
     step: int = 0
@@ -133,7 +136,7 @@ def parse(bins: str | Sequence[datetime | str] | pd.DatetimeIndex) -> Bins:
     """Read what a caller wrote for `bins`."""
     if isinstance(bins, str):
         if bins == "bill":
-            raise ConfigurationError("bins of billing periods come with bills", hint="For now give their boundaries as a list of edges.")
+            return Bins(bins)  # their edges come with the bills of each usage point
         match = re.fullmatch(r"(\d*)(s|min|h|D|W|MS|YS)", bins)
         if match is None:
             raise ConfigurationError(f"bins {bins!r} are not known", hint=_NAMES)

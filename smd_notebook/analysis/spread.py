@@ -124,7 +124,9 @@ def sums(found: Intervals, edges: Ints, factor: float, *, additive: bool) -> dic
         where, part = begin, found
     time = np.minimum(part.end, edges[where + 1]) - np.maximum(part.start, edges[where])
     length = part.end - part.start
-    covered = np.bincount(where, weights=time, minlength=n_bins)  # exact: microseconds of a century are below 2**53
+    covered: Floats = np.bincount(where, weights=time, minlength=n_bins).astype(
+        "f8", copy=False
+    )  # exact: microseconds of a century are below 2**53
     n_intervals = np.bincount(where, minlength=n_bins)
     value: Floats
     power: Floats
@@ -138,6 +140,7 @@ def sums(found: Intervals, edges: Ints, factor: float, *, additive: bool) -> dic
         else:
             value = np.bincount(where, weights=part.value * time, minlength=n_bins) / covered
             mean_power, power = value * factor, part.value * factor
+    _check(found, edges, value if additive else value * covered, covered, additive=additive)
     value[covered == 0] = np.nan
     max_power, max_at, native = np.full(n_bins, np.nan), np.full(n_bins, NEVER), np.full(n_bins, NEVER)
     if where.size:
@@ -163,3 +166,17 @@ def sums(found: Intervals, edges: Ints, factor: float, *, additive: bool) -> dic
         "n_flagged": np.bincount(where, weights=part.flagged, minlength=n_bins).astype("i8"),
         "native_interval": native,
     }
+
+
+def _check(found: Intervals, edges: Ints, amount: Floats, covered: Floats, *, additive: bool) -> None:
+    """Raise unless bins hold the time and the amount that the intervals hold between the first edge and the last."""
+    if not found.start.size or edges.size < 2:
+        return
+    time = length = found.end - found.start
+    if found.start[0] < edges[0] or found.end[-1] > edges[-1]:
+        time = np.maximum(np.minimum(found.end, edges[-1]) - np.maximum(found.start, edges[0]), 0)
+    held = found.value * (time / length) if additive else found.value * time
+    put = amount[covered > 0]
+    # floating-point sums of so many terms may differ in the last digits, and in no more
+    if covered.sum() != time.sum() or abs(put.sum() - held.sum()) > 1e-9 * np.abs(held).sum():
+        raise SmdError("the bins do not hold what the intervals hold", hint="This is a fault of smd_notebook: please report it.")
