@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+import numpy as np
+
 from smd_notebook.errors import Finding, TimeZoneError
 from smd_notebook.espi.model import LocalTime
+from smd_notebook.offsets import offsets_at, transitions
 
 __all__ = ["DstRule", "fixed_zone", "known_zones", "parse_dst_rule", "valid_zone", "zone_of"]
 
@@ -49,8 +52,10 @@ PRINCIPAL_ZONES = (
     "Pacific/Auckland",
     "UTC",
 )
-#: The year in which rules and zones are compared; the rules in the corpus are those in force since 2007.
+#: The year in which rules and zones are compared first: most rules, of North America for one, have been in force since 2007.
 _YEAR = 2024
+#: The first and the last year of a feed that are looked at beside it.
+_YEARS = (1990, 2039)
 _DISABLED = 0xFFFFFFFF
 
 
@@ -162,7 +167,16 @@ def valid_zone(name: str) -> str:
     return name
 
 
-def zone_of(local_time: LocalTime, prefer: str | None = None) -> tuple[str | None, list[Finding]]:
+@lru_cache(maxsize=1)
+def _distinct_zones() -> tuple[str, ...]:
+    """Return the zones whose clocks have differed since 1970, one name for each (tzdata's zone1970.tab)."""
+    from importlib.resources import files
+
+    lines = files("tzdata").joinpath("zoneinfo", "zone1970.tab").read_text(encoding="utf-8").splitlines()
+    return tuple(line.split("\t")[2] for line in lines if not line.startswith("#"))
+
+
+def zone_of(local_time: LocalTime, prefer: str | None = None, span: tuple[int, int] | None = None) -> tuple[str | None, list[Finding]]:
     """Return the IANA zone that LocalTimeParameters describe, and what was noticed.
 
     Parameters
@@ -171,6 +185,9 @@ def zone_of(local_time: LocalTime, prefer: str | None = None) -> tuple[str | Non
         Offsets and coded rules (espi:LocalTimeParameters).
     prefer : str, optional
         The zone to take where it is among those that fit: the caller's or the utility's.
+    span : tuple of int, optional
+        When the first and the last reading begin [s since 1970-01-01T00:00Z]. Of several zones that fit, the one that kept the described
+        clock in more of these years is taken, and a finding names the others if their clocks differed then.
 
     Returns
     -------
@@ -190,30 +207,63 @@ def zone_of(local_time: LocalTime, prefer: str | None = None) -> tuple[str | Non
     offset = local_time.tz_offset
     if offset is None:
         return None, [_finding("zone-unknown", "warning", "LocalTimeParameters state no tzOffset")]
-    changes: tuple[datetime, ...] | None
+    rules: tuple[DstRule, ...] | None
     try:
         begin, end = parse_dst_rule(local_time.dst_start_rule), parse_dst_rule(local_time.dst_end_rule)
-        changes = (begin.at(_YEAR), end.at(_YEAR)) if begin and end and local_time.dst_offset else ()
+        rules = (begin, end) if begin and end and local_time.dst_offset else ()
     except TimeZoneError:
-        changes = None
+        rules = None
         text = "a DST rule of the LocalTimeParameters is not eight hexadecimal digits; the zone was found by its offset and by having DST"
         findings.append(_finding("dst-rule-broken", "warning", text))
-    if changes and any(change.second or change.minute for change in changes):
-        changes = tuple(change.replace(minute=0, second=0) for change in changes)
+    if rules and any(rule.second for rule in rules):
+        rules = tuple(replace(rule, second=0) for rule in rules)
         text = "a DST rule changes the clock some seconds past the hour, as a spreadsheet's fill-down makes it; the full hour was taken"
         findings.append(_finding("dst-rule-broken", "info", text))
-    order = ([prefer] if prefer else []) + list(PRINCIPAL_ZONES)
-    for sign in (1, -1):
-        for name in order:
-            if _fits(name, sign * offset, changes):
-                if sign < 0:
-                    text = "the tzOffset of the LocalTimeParameters has the wrong sign; its opposite was taken"
-                    findings.append(_finding("tz-offset-sign", "warning", text))
-                return name, findings
-    if changes == () and (fixed := fixed_zone(offset)):
+    for east in (offset, -offset):
+        fitting = [name for name in ([prefer] if prefer else []) + list(PRINCIPAL_ZONES) if _fits(name, east, rules)]
+        if not fitting:
+            continue
+        if east != offset:
+            text = "the tzOffset of the LocalTimeParameters has the wrong sign; its opposite was taken"
+            findings.append(_finding("tz-offset-sign", "warning", text))
+        if fitting[0] == prefer or span is None:
+            return fitting[0], findings
+        return _likeliest(fitting, east, rules, span, findings), findings
+    if rules == () and (fixed := fixed_zone(offset)):
         return fixed, findings
     findings.append(_finding("zone-unknown", "warning", "no time zone keeps the clock that the LocalTimeParameters describe"))
     return None, findings
+
+
+def _likeliest(fitting: list[str], offset: int, rules: tuple[DstRule, ...] | None, span: tuple[int, int], findings: list[Finding]) -> str:
+    """Return the zone that kept the described clock in most years of a span, the first of equals, and tell if that was a guess.
+
+    Where it kept that clock throughout, any other that did shows the same local times, and nothing is told.
+    """
+    first, last = (datetime.fromtimestamp(at, UTC).year for at in span)
+    years = range(max(first, _YEARS[0]), min(last, _YEARS[1]) + 1)
+
+    def years_kept(name: str) -> int:
+        return sum(_fits(name, offset, rules, year) for year in years) if rules is not None else -1
+
+    chosen = max(fitting, key=years_kept)
+    kept = years_kept(chosen)
+    if kept == len(years):
+        return chosen
+    others = [name for name in _distinct_zones() if _fits(name, offset, rules) and _differ(chosen, name, span) and years_kept(name) >= kept]
+    if others:
+        text = (
+            f"the LocalTimeParameters fit {chosen}, which was taken, and {', '.join(others)}, whose clocks differed within the feed's span"
+        )
+        findings.append(_finding("zone-ambiguous", "info", text))
+    return chosen
+
+
+def _differ(zone: str, other: str, span: tuple[int, int]) -> bool:
+    """Whether the clocks of two zones differ anywhere from the first to the last of two UTC seconds."""
+    changes = np.concatenate([transitions(zone)[0], transitions(other)[0]])
+    instants = np.concatenate([span, changes[(changes > span[0]) & (changes <= span[1])]])
+    return bool((offsets_at(zone, instants) != offsets_at(other, instants)).any())
 
 
 def fixed_zone(offset: int) -> str | None:
@@ -231,9 +281,9 @@ def _finding(code: str, severity: str, text: str) -> Finding:
     return Finding(code, severity, text, "Name the zone yourself if it is another: tz='America/Los_Angeles'.")  # type: ignore[arg-type]
 
 
-@lru_cache(maxsize=256)
-def _habits(name: str) -> tuple[int, tuple[datetime, ...]]:
-    """Return a zone's standard offset [s] and the wall-clock instants of its changes to and from DST in the year of comparison."""
+@lru_cache(maxsize=1024)
+def _habits(name: str, year: int) -> tuple[int, tuple[datetime, ...]]:
+    """Return a zone's standard offset [s] and the wall-clock instants of its changes to and from DST in a year."""
     zone = ZoneInfo(name)
     day, quarter = timedelta(days=1), timedelta(minutes=15)
 
@@ -241,9 +291,9 @@ def _habits(name: str) -> tuple[int, tuple[datetime, ...]]:
         shift = at.astimezone(zone).utcoffset()
         return shift if shift is not None else timedelta()
 
-    at = datetime(_YEAR, 1, 1, tzinfo=UTC)
+    at = datetime(year, 1, 1, tzinfo=UTC)
     offsets, changes = {offset(at)}, []
-    while at.year == _YEAR:
+    while at.year == year:
         before, after = offset(at), offset(at + day)
         if before != after:
             offsets.add(after)
@@ -254,8 +304,9 @@ def _habits(name: str) -> tuple[int, tuple[datetime, ...]]:
     return int(min(offsets).total_seconds()), tuple(changes)
 
 
-def _fits(name: str, offset: int, changes: tuple[datetime, ...] | None) -> bool:
-    standard, observed = _habits(name)
+def _fits(name: str, offset: int, rules: tuple[DstRule, ...] | None, year: int = _YEAR) -> bool:
+    """Whether a zone keeps this standard offset [s] and changes by these rules in a year; None for rules that cannot be read."""
+    standard, observed = _habits(name, year)
     if standard != offset:
         return False
-    return bool(observed) if changes is None else sorted(observed) == sorted(changes)
+    return bool(observed) if rules is None else sorted(observed) == sorted(rule.at(year) for rule in rules)

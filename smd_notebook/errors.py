@@ -10,8 +10,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib.util import find_spec
 from typing import Literal
+
+from smd_notebook.catalogue import CODES
 
 __all__ = [
     "ArchiveError",
@@ -254,6 +257,8 @@ def strict(*codes: str) -> Iterator[None]:
 
     Raises
     ------
+    ConfigurationError
+        Where no finding has one of the codes: it would guard nothing.
     FindingError
         In the block, where something is found that is not allowed; its `findings` say what.
 
@@ -275,6 +280,11 @@ def strict(*codes: str) -> Iterator[None]:
     smd_notebook.errors.FindingError: gap: electricity delivered (1): nothing was metered for 2 h
     ...
     """
+    for code in codes:
+        if code not in CODES:
+            near = get_close_matches(str(code), CODES, n=1)
+            hint = f"Did you mean {near[0]!r}?" if near else "docs/findings.md lists the codes."
+            raise ConfigurationError(f"no finding has the code {code!r}", hint=hint)
     before = _STRICTNESS.get()
     token = _STRICTNESS.set(_Strictness(before.grave or not codes, before.codes | frozenset(codes)))
     try:

@@ -107,8 +107,19 @@ def stated_zone(channel: Channel, tz: str | None = None) -> tuple[str | None, li
     """
     if tz is not None:
         return valid_zone(tz), []
-    zone, noticed = zone_of(channel.local_time, channel.dialect.zone) if channel.local_time is not None else (None, [])
+    zone, noticed = zone_of(channel.local_time, channel.dialect.zone, _span(channel)) if channel.local_time is not None else (None, [])
     return zone or channel.dialect.zone, [replace(one, channel=channel.label) for one in noticed]
+
+
+def _span(channel: Channel) -> tuple[int, int] | None:
+    """Return when the first and the last reading begin [s since 1970-01-01T00:00Z], of those whose time can be meant."""
+    edges = [(int(known.min()), int(known.max())) for block in channel.blocks if (known := _meant(block.readings.start)).size]
+    return (min(first for first, _ in edges), max(last for _, last in edges)) if edges else None
+
+
+def _meant(start: Column) -> Column:
+    known: Column = start[(start >= _EARLIEST) & (start <= LATEST)]
+    return known
 
 
 def zones_of(document: Document, tz: str | None = None) -> tuple[list[str], list[Finding]]:

@@ -200,6 +200,56 @@ def test_zones_of_parameters_that_are_off(local_time: LocalTime, name: str | Non
     assert {one.code for one in noticed} == ({code} if code else set())
 
 
+def seconds(*moment: int) -> int:
+    return int(datetime(*moment, tzinfo=UTC).timestamp())
+
+
+@pytest.mark.parametrize(
+    ("local_time", "first", "last", "zone", "other"),
+    [
+        # by the rules of 2007, read in 2005: New York changed in April and October, Indianapolis not at all
+        (LocalTime(AUTUMN, 3600, SPRING, -18_000), (2005, 1, 1), (2005, 12, 31), "America/New_York", "America/Indiana/Indianapolis"),
+        (LocalTime(AUTUMN, 3600, SPRING, -18_000), (2005, 1, 1), (2005, 3, 1), "America/New_York", None),
+        (LocalTime(AUTUMN, 3600, SPRING, -18_000), (2008, 1, 1), (2023, 1, 1), "America/New_York", None),
+        (LocalTime(AUTUMN, 3600, SPRING, -28_800), (2019, 1, 1), (2019, 12, 31), "America/Los_Angeles", None),
+        # a rule that cannot be read: Havana changes on the same days, at another hour
+        (LocalTime("B40E", 3600, "360E", -18_000), (2019, 1, 1), (2019, 12, 31), "America/New_York", "America/Havana"),
+        (LocalTime("B40E", 3600, "360E", -18_000), (2019, 6, 1), (2019, 6, 30), "America/New_York", None),
+        (LocalTime("B40E", 3600, "360E", 7200), (2019, 1, 1), (2019, 12, 31), "Europe/Athens", "Asia/Beirut"),
+        # no DST: Brasilia had it until 2019, so that in 2015 it was Buenos Aires, and since then it may be either
+        (LocalTime(NONE, 0, NONE, -10_800), (2015, 1, 1), (2015, 12, 31), "America/Argentina/Buenos_Aires", None),
+        (LocalTime(NONE, 0, NONE, -10_800), (2021, 1, 1), (2021, 12, 31), "America/Sao_Paulo", None),
+        (LocalTime(NONE, 0, NONE, -25_200), (2012, 1, 1), (2024, 12, 31), "America/Phoenix", None),
+        (LocalTime(AUTUMN, 3600, SPRING, -18_000), (1901, 1, 1), (1902, 1, 1), "America/New_York", None),  # before what is known well
+        (LocalTime(NONE, 0, NONE, 0), (2012, 1, 1), (2012, 12, 31), "UTC", None),
+    ],
+)
+def test_an_ambiguous_zone_is_told_where_it_makes_a_difference(
+    local_time: LocalTime, first: tuple[int, ...], last: tuple[int, ...], zone: str, other: str | None
+) -> None:
+    found, noticed = zone_of(local_time, span=(seconds(*first), seconds(*last)))
+    assert found == zone
+    told = [one for one in noticed if one.code == "zone-ambiguous"]
+    assert len(told) == (other is not None)
+    if other:
+        assert f"fit {zone}, which was taken, and " in told[0].message
+        assert other in told[0].message
+        assert told[0].severity == "info"
+        assert "tz=" in told[0].suggestion
+        # what decides it: the utility's zone, and no other
+        assert "zone-ambiguous" not in {one.code for one in zone_of(local_time, other, (seconds(*first), seconds(*last)))[1]}
+        assert zone_of(local_time, other, (seconds(*first), seconds(*last)))[0] == other
+
+
+def test_an_ambiguous_zone_of_a_feed() -> None:
+    text = small(*(reading(seconds(2005, 7, 1, hour), 1) for hour in range(24)), clock=("B40E2000", 3600, "360E2000", -18_000)).encode()
+    found = read_feed(text).findings
+    assert found[found["code"] == "zone-ambiguous"]["channel"].tolist() == ["electricity delivered"]
+    assert "zone-ambiguous" not in set(read_feed(text, tz="America/New_York").findings["code"])
+    utility = text.replace(b'href="/espi', b'href="https://api.coned.com/espi')
+    assert "zone-ambiguous" not in set(read_feed(utility).findings["code"])
+
+
 def test_dst_without_an_offset_is_none() -> None:
     assert zone_of(LocalTime(AUTUMN, 0, SPRING, -25_200))[0] == "America/Phoenix"
 

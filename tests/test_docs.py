@@ -14,6 +14,7 @@ import pytest
 
 import smd_notebook as smd
 from smd_notebook import errors
+from smd_notebook.catalogue import CODES
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "smd_notebook"
@@ -50,6 +51,10 @@ def test_every_finding_has_a_paragraph_and_every_paragraph_a_finding() -> None:
     made = {code for path in SOURCES for code in codes_in(path)}
     assert made
     assert made == set(described())
+
+
+def test_the_catalogue_lists_every_finding_in_order() -> None:
+    assert list(CODES) == sorted(described())
 
 
 def test_every_finding_has_a_test() -> None:

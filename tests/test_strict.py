@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import smd_notebook as smd
-from smd_notebook.errors import Finding, FindingError, enforce, is_strict, warn
+from smd_notebook.errors import ConfigurationError, Finding, FindingError, enforce, is_strict, warn
 
 from .build import START, reading, small
 from .tidy import regular
@@ -52,6 +52,14 @@ def test_only_what_is_named() -> None:
         smd.read(GAPPY)
 
 
+@pytest.mark.parametrize(("code", "hint"), [("gaps", "Did you mean 'gap'?"), ("Overlap", "Did you mean 'overlap'?"), ("", "lists")])
+def test_a_code_that_no_finding_has_guards_nothing_and_is_refused(code: str, hint: str) -> None:
+    with pytest.raises(ConfigurationError, match="no finding has the code") as caught, smd.strict("overlap", code):
+        pytest.fail("the block ran")
+    assert hint in caught.value.hint
+    assert not is_strict()
+
+
 def test_check_merge_and_samples() -> None:
     frame = regular("2024-01-01", 96, range(96)).drop(index=50)
     feed = smd.read(GAPPY)
@@ -75,10 +83,10 @@ def test_the_gravest_comes_first_and_all_are_there() -> None:
 
 
 def test_blocks_within_blocks_add_up_and_end() -> None:
-    info, grave = Finding("i", "info", ""), Finding("g", "warning", "")
+    info, grave = Finding("edge-day", "info", ""), Finding("gap", "warning", "")
     assert not is_strict()
     with smd.strict():
-        with smd.strict("i"):
+        with smd.strict("edge-day"):
             for finding in (info, grave):
                 with pytest.raises(FindingError):
                     enforce([finding])
@@ -86,7 +94,7 @@ def test_blocks_within_blocks_add_up_and_end() -> None:
         with pytest.raises(FindingError):
             enforce([grave])
     assert not is_strict()
-    with smd.strict("i"):
+    with smd.strict("edge-day"):
         with smd.strict(), pytest.raises(FindingError):
             enforce([info])
         enforce([grave])
