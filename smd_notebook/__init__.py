@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from smd_notebook import analysis as analysis
     from smd_notebook import errors as errors
     from smd_notebook import plot as plot
+    from smd_notebook.access import custodians as custodians
     from smd_notebook.analysis.bins import resample as resample
     from smd_notebook.analysis.filling import fill as fill
     from smd_notebook.analysis.passport import cite as cite
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     __version__: str
 
-#: Public name -> module it lives in; a module's own name maps to itself.
+#: Public name -> module it lives in; a module whose own name it is, is meant itself.
 _PUBLIC = {
     "Feed": "feed",
     "Finding": "errors",
@@ -40,6 +41,7 @@ _PUBLIC = {
     "analysis": "analysis",
     "check": "findings",
     "cite": "analysis.passport",
+    "custodians": "access.custodians",
     "errors": "errors",
     "fill": "analysis.filling",
     "merge": "feed",
@@ -64,7 +66,7 @@ def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'smd_notebook' has no attribute {name!r}")
     module = import_module(f"smd_notebook.{_PUBLIC[name]}")
-    found = module if _PUBLIC[name] == name else getattr(module, name)
+    found = module if _PUBLIC[name].rpartition(".")[2] == name else getattr(module, name)
     globals()[name] = found
     return found
 

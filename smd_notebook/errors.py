@@ -6,7 +6,7 @@ Texts say what is wrong, where, and what to do; they never hold a reading, a tok
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -18,15 +18,27 @@ from smd_notebook.catalogue import CODES
 
 __all__ = [
     "ArchiveError",
+    "AuthorizationError",
+    "BadRequest",
     "BrokenXmlError",
+    "CertificateRejected",
     "ConfigurationError",
+    "Denied",
+    "Expired",
     "Finding",
     "FindingError",
+    "Network",
     "NotEspiError",
+    "NotReady",
+    "RateLimited",
     "ReadError",
+    "Revoked",
+    "ServiceError",
     "SmdError",
     "SmdWarning",
+    "StateMismatch",
     "TimeZoneError",
+    "Unavailable",
     "UnitError",
     "enforce",
     "is_strict",
@@ -139,6 +151,95 @@ class TimeZoneError(SmdError, ValueError):
 
 class ConfigurationError(SmdError):
     """A setting, an optional package or an argument is missing or wrong."""
+
+
+# -- what a utility answered -----------------------------------------------------------------------------------------------------------
+
+
+class _ReplyError(SmdError):
+    """An error that a utility's reply, or the lack of one, is behind.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong.
+    hint : str, optional
+        What to do about it.
+    status_code : int, optional
+        HTTP status of the reply, where there was one.
+    retryable : bool, default False
+        Whether the same request may succeed later.
+    retry_after : float, optional
+        How long the utility asks to wait [s].
+    ids : mapping of str to str, optional
+        Headers by which the utility finds the request in its own log (PG&E: ``x-transaction-id``, ``x-tracking-id``).
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        hint: str = "",
+        status_code: int | None = None,
+        retryable: bool = False,
+        retry_after: float | None = None,
+        ids: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.status_code, self.retryable, self.retry_after = status_code, retryable, retry_after
+        self.ids = dict(ids or {})
+
+    def __str__(self) -> str:
+        quoted = ", ".join(f"{name} {value}" for name, value in self.ids.items())
+        return super().__str__() + (f"\nIf you write to the utility, quote {quoted}." if quoted else "")
+
+
+class AuthorizationError(_ReplyError):
+    """The utility, or its customer, does not allow what was asked (RFC 6749 §4.1.2.1 and §5.2)."""
+
+
+class Denied(AuthorizationError):
+    """The customer declined, or the consent does not cover what was asked."""
+
+
+class StateMismatch(AuthorizationError):
+    """The page that came back belongs to no consent that was begun here (RFC 6749 §10.12)."""
+
+
+class Expired(AuthorizationError):
+    """The authorization code, the token or the consent has run out."""
+
+
+class Revoked(AuthorizationError):
+    """The consent was withdrawn, or replaced by a newer one."""
+
+
+class CertificateRejected(AuthorizationError):
+    """The utility does not accept the client certificate, or none was shown."""
+
+
+class ServiceError(_ReplyError):
+    """The utility's service did not do what it was asked."""
+
+
+class BadRequest(ServiceError):
+    """The utility does not understand the request, or has nothing under that address."""
+
+
+class NotReady(ServiceError):
+    """The utility has taken the request and not finished yet."""
+
+
+class RateLimited(ServiceError):
+    """More requests than the utility allows; `retry_after` says when the next may go."""
+
+
+class Unavailable(ServiceError):
+    """The service is down, or something else answered in its place."""
+
+
+class Network(ServiceError):
+    """No whole reply arrived: no connection, a time-out, a body cut short, a server that is not who it should be."""
 
 
 def needs(what: str, package: str, extra: str) -> None:
