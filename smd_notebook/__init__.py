@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from smd_notebook import errors as errors
     from smd_notebook import plot as plot
     from smd_notebook.access import custodians as custodians
+    from smd_notebook.access.credentials import Credentials as Credentials
     from smd_notebook.analysis.bins import resample as resample
     from smd_notebook.analysis.filling import fill as fill
     from smd_notebook.analysis.passport import cite as cite
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 #: Public name -> module it lives in; a module whose own name it is, is meant itself.
 _PUBLIC = {
+    "Credentials": "access.credentials",
     "Feed": "feed",
     "Finding": "errors",
     "SmdError": "errors",

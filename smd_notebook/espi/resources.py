@@ -12,10 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from decimal import Decimal, InvalidOperation
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 from xml.parsers.expat import ExpatError
 
-from smd_notebook.errors import BrokenXmlError, NotEspiError
+from smd_notebook.errors import BrokenXmlError, ConfigurationError, NotEspiError
 
 Node = dict[str, Any]
 #: Called with a finding code and a text where a value cannot be taken as it is.
@@ -44,7 +44,7 @@ _NOT_SECRET = {"token_type", "tokentype"}
 
 
 class Secret:
-    """A value that is never shown: not in a repr, a log, an error or a file.
+    """A value that is never shown: not in a repr, a log, an error or a file, and that cannot be pickled.
 
     >>> Secret("hunter2")
     [redacted]
@@ -69,6 +69,12 @@ class Secret:
 
     def __hash__(self) -> int:
         return hash(self._value)
+
+    def __deepcopy__(self, memo: object) -> Secret:
+        return self  # for the sake of dataclasses.asdict; copy.copy is refused with the pickle, which it is made by
+
+    def __reduce__(self) -> NoReturn:
+        raise ConfigurationError("a secret cannot be pickled", hint="Leave it behind, and read it again where it is needed.")
 
 
 def silent(code: str, text: str) -> None:

@@ -1,0 +1,82 @@
+"""Files that nobody else may read, written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+from smd_notebook.errors import ConfigurationError
+
+__all__ = ["private_folder", "read_private", "write_private"]
+
+_POSIX = os.name == "posix"  # elsewhere a mode says nothing, and a user's folders are their own
+
+
+def read_private(path: Path) -> bytes:
+    """Return what is in a file that only its owner may read.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is none.
+    ConfigurationError
+        Where others may read or write it, or it is somebody else's.
+    """
+    with path.open("rb") as file:
+        if _POSIX:
+            status = os.fstat(file.fileno())
+            if status.st_mode & 0o077:
+                raise ConfigurationError(f"others may read {path.name}, and it holds secrets", hint=f"chmod 600 {path}")
+            if status.st_uid not in (os.geteuid(), 0):
+                raise ConfigurationError(f"{path.name} belongs to somebody else", hint="Use a file of your own.")
+        return file.read()
+
+
+def private_folder(path: Path) -> Path:
+    """Return a folder that is there; one that is made here is for its owner alone (0700)."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Replace a file in one step, for its owner alone (0600); when this returns it is on the disk.
+
+    A machine that stops in between leaves the old file or the new one, never half of either.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its folder must be there.
+    data : bytes
+        What it holds from now on.
+    """
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # mkstemp makes it 0600
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(name).unlink()
+        raise
+    _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Have the folder's own entries on the disk, where the system lets one."""
+    if not _POSIX:
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
