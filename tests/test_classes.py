@@ -11,6 +11,7 @@ from smd_notebook import plot
 from smd_notebook.analysis import quality_map
 from smd_notebook.analysis.classes import CLASSES
 from smd_notebook.errors import ConfigurationError
+from smd_notebook.plot import base
 
 from .tidy import ZONE, lapse_frame, regular, tidy
 
@@ -110,8 +111,8 @@ def test_the_figure() -> None:
     counts = {name: int((numbers == number).sum()) for number, name in enumerate(CLASSES)}
     assert counts == {"measured": 35136 - 196 - 4, "edited": 0, "estimated": 4, "questionable": 0, "suspicious": 96, "missing": 96}
     assert [trace.name for trace in legend] == ["measured 99.4 %", "estimated < 0.1 %", "suspicious 0.2 %", "missing 0.2 %"]
-    assert all(trace.marker.color == plot.QUALITY[trace.name.split()[0]] for trace in legend)
-    assert plot.QUALITY["missing"] == plot.MISSING
+    assert all(trace.marker.color == base.QUALITY[trace.name.split()[0]] for trace in legend)
+    assert base.QUALITY["missing"] == base.MISSING
     assert figure.layout.title.text == "Electricity load: quality, 2024-01-01 to 2024-12-31"
     assert figure.layout.xaxis.title.text == f"Local date ({ZONE})"
     text = figure.to_json()
@@ -125,7 +126,7 @@ def test_colours_stand_for_their_classes() -> None:
     heat = plot.quality(regular("2024-01-01", 96, values(96))).data[0]
     width = (heat.zmax - heat.zmin) / 7
     bands = list(heat.colorscale)
-    for number, colour in enumerate(["#FFFFFF", *(plot.QUALITY[name] for name in CLASSES)]):
+    for number, colour in enumerate(["#FFFFFF", *(base.QUALITY[name] for name in CLASSES)]):
         middle = (number - 1 - heat.zmin) / (heat.zmax - heat.zmin)
         low, high = bands[2 * number], bands[2 * number + 1]
         assert low[0] < middle < high[0]

@@ -14,6 +14,7 @@ import pytest
 from smd_notebook import plot
 from smd_notebook.analysis import heatmap, net, resample
 from smd_notebook.errors import ConfigurationError, UnitError
+from smd_notebook.plot import base
 
 from .tidy import ZONE, lapse2024, lapse_frame, regular, tidy
 
@@ -253,7 +254,7 @@ def test_heat_map(figures, home):
     assert (trace.x0, trace.dx, trace.y[:2]) == ("2024-01-01", 86_400_000, ("00:00", "00:15"))
     assert trace.zmin == 0
     assert trace.zmax == pytest.approx(np.nanmax(trace.z))
-    assert figure.layout.plot_bgcolor == plot.MISSING
+    assert figure.layout.plot_bgcolor == base.MISSING
     assert trace.hoverongaps is False
     assert "grey" in figure.layout.title.subtitle.text
     assert json.loads(figure.to_json())["data"][0]["colorscale"][0][1] == "#00224e"  # Cividis begins so

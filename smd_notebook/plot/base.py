@@ -1,0 +1,193 @@
+"""What all figures share: one style, names that give nobody away, and times that plotly cannot get wrong.
+
+Times go to plotly as wall-clock times without an offset, which it would drop; what was not metered is never drawn as 0; titles name the
+channel and the period, and never a usage point, whose identifier may be an account or meter number.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from smd_notebook.analysis.bins import channels, tidy_frame
+from smd_notebook.analysis.edges import utc_us, wall_us
+from smd_notebook.analysis.spread import watts
+from smd_notebook.errors import ConfigurationError
+from smd_notebook.espi import codes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from plotly import graph_objects as go
+
+__all__ = [
+    "COLOURS",
+    "DASHES",
+    "DAY",
+    "HOUR",
+    "MISSING",
+    "QUALITY",
+    "WHOLE",
+    "chosen",
+    "clock_axis",
+    "drawable",
+    "each_of",
+    "inputs_of",
+    "is_binned",
+    "legend_below",
+    "names_of",
+    "percent",
+    "period",
+    "sentence",
+    "style",
+    "unit_of",
+    "wall",
+    "watts_of",
+    "zone_of",
+]
+
+#: Okabe and Ito's colours, told apart by everyone; yellow comes last, it is faint on white
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000", "#F0E442")
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")  # beside the colours, for print in black
+MISSING = "#C8C8C8"  # not in the colour scale, and not white, which would look like nothing was asked for
+#: Of Okabe and Ito's colours those that stand for qualities; missing is grey as everywhere
+QUALITY = {
+    "measured": "#56B4E9",
+    "edited": "#009E73",
+    "estimated": "#E69F00",
+    "questionable": "#D55E00",
+    "suspicious": "#CC79A7",
+    "missing": MISSING,
+}
+HOUR = 3_600_000_000  # us
+DAY = 24 * HOUR
+WHOLE = 0.999  # a second short of an hour is no gap
+#: Names for bins by their shortest and longest [h]: days of 23 to 25 hours, months of 28 to 31 days
+_EACH = (("hour", 1, 1), ("day", 22, 26), ("week", 166, 170), ("month", 671, 746), ("year", 8759, 8785))
+
+
+def style(figure: go.Figure, *, title: str, x: str, y: str, caption: str, notes: str = "", height: int = 420) -> go.Figure:
+    """Give a figure its title, what a reader must know beside it, axes and caption."""
+    layout: dict[str, Any] = {
+        "template": "plotly_white",
+        "title": {"text": title, "x": 0, "xref": "paper", "xanchor": "left", "font": {"size": 16}},
+        "margin": {"l": 70, "r": 20, "t": 80, "b": 60},
+        "height": height,
+        "font": {"size": 13},
+        # plotly 7 offers to upload the figure unless the figure itself says no
+        "modebar": {"remove": ["sendChartToCloud"]},
+        "meta": {"caption": caption, "alt": caption},
+    }
+    if notes:
+        layout["title"]["subtitle"] = {"text": notes, "font": {"size": 12, "color": "#555"}}
+    figure.update_layout(layout)
+    figure.update_xaxes(title={"text": x}, ticks="outside", showline=True, linecolor="#444")
+    figure.update_yaxes(title={"text": y}, ticks="outside", showline=True, linecolor="#444")
+    return figure
+
+
+def legend_below(figure: go.Figure, rows: int = 1, **more: Any) -> None:
+    """Put the legend under the axis, with room for some rows of it."""
+    place = {"orientation": "h", "yref": "container", "y": 0.01, "yanchor": "bottom", **more}
+    figure.update_layout(showlegend=True, legend=place, margin_b=75 + 20 * rows)
+
+
+def clock_axis(figure: go.Figure, zone: str, **place: Any) -> None:
+    """Make of an axis in hours since midnight one of the wall clock."""
+    hours = list(range(0, 25, 3))
+    title = {"text": f"Local time of day ({zone})"}
+    figure.update_xaxes(title=title, range=[0, 24], tickvals=hours, ticktext=[f"{hour:02d}:00" for hour in hours], **place)
+
+
+def period(first: np.datetime64, last: np.datetime64) -> str:
+    """Say in dates what a figure shows, both ends included."""
+    begin, end = (str(time.astype("M8[D]")) for time in (first, last - np.timedelta64(1, "us")))
+    return begin if begin == end else f"{begin} to {end}"
+
+
+def sentence(text: str) -> str:
+    """Begin with a capital."""
+    return text[:1].upper() + text[1:]
+
+
+def percent(share: float) -> str:
+    """Write a share so that only what is whole reads 100 %."""
+    return "100 %" if share >= 1 - 1e-9 else f"{min(np.floor(share * 1000) / 10, 99.9):.1f} %"
+
+
+def wall(times: pd.Series[Any], zone: str) -> NDArray[np.datetime64]:
+    """Return what the clock in `zone` shows at these times."""
+    return wall_us(utc_us(times), zone).view("M8[us]")
+
+
+def each_of(length: NDArray[np.int64]) -> str:
+    """Name bins by their lengths [us]."""
+    low, high = length.min() / HOUR, length.max() / HOUR
+    for name, least, most in _EACH:
+        if least <= low and high <= most:
+            return name
+    usual = np.median(length) / HOUR
+    return "bin" if usual > 22 else f"{usual:g} h" if usual >= 1 else f"{usual * 60:g} min"
+
+
+def names_of(groups: Sequence[pd.DataFrame]) -> list[str]:
+    """Return a name for each channel: its label, with a number where meters share labels; never the meter's own identifier."""
+    labels = [str(group["channel"].iloc[0]) for group in groups]
+    points = list(dict.fromkeys(str(group["usage_point"].iloc[0]) for group in groups))
+    if len(set(labels)) == len(labels):
+        return labels
+    return [f"{label} (meter {points.index(str(g['usage_point'].iloc[0])) + 1})" for label, g in zip(labels, groups, strict=True)]
+
+
+def zone_of(one: pd.DataFrame) -> str:
+    """Return the zone of a channel."""
+    zone = one["zone"].iloc[0]
+    return str(pd.DatetimeIndex(one["start"]).tz) if pd.isna(zone) else str(zone)
+
+
+def watts_of(one: pd.DataFrame) -> float:
+    """Return what turns the values of a channel, per hour where they are energy, into W; missing unless it is electric."""
+    service, measure, unit = (None if pd.isna(one[name].iloc[0]) else str(one[name].iloc[0]) for name in ("service", "measure", "unit"))
+    return watts(service, measure, unit)
+
+
+def unit_of(one: pd.DataFrame) -> tuple[str, float]:
+    """Return the unit to draw a channel in, and what its values are multiplied by: kWh for electric energy, else its own."""
+    unit = None if pd.isna(one["unit"].iloc[0]) else str(one["unit"].iloc[0])
+    if not np.isnan(watts_of(one)):
+        return "kWh", float(codes.conversion(str(unit), "kWh"))
+    return unit or "unit not stated", 1.0
+
+
+def inputs_of(result: pd.DataFrame) -> dict[str, Any]:
+    """Return what a result was made from, by its passport."""
+    passport = result.attrs.get("passport")
+    if not passport:
+        raise ConfigurationError("this result has lost its passport, which says what it is", hint="Draw what the function returned.")
+    inputs: dict[str, Any] = json.loads(passport)["inputs"]
+    return inputs
+
+
+def chosen(frame: pd.DataFrame, channel: str | None) -> str:
+    """Say that there are more channels than the one that is drawn, unless it was asked for."""
+    n_channels = sum(1 for _ in channels(frame))
+    return f" (1 of {n_channels} channels)" if n_channels > 1 and channel is None else ""
+
+
+def is_binned(x: Any) -> bool:
+    """Say whether this is what `resample` returned."""
+    return isinstance(x, pd.DataFrame) and {"coverage", "mean_power"} <= set(x.columns)
+
+
+def drawable(x: Any) -> pd.DataFrame:
+    """Return the tidy frame, unless its feed's times are not the meter's: a figure would show them as if they were."""
+    if any(finding.code == "clock-unrecoverable" for finding in getattr(x, "noticed", ())):
+        raise ConfigurationError(
+            "the times of this feed are those of its download, not the meter's, so that no figure of it can be right",
+            hint="See feed.findings. To draw the times as written all the same, pass feed.tidy().",
+        )
+    return tidy_frame(x)
