@@ -32,7 +32,7 @@ COMMANDS = {
     "check": "run the linters",
     "notebooks": "run every notebook from top to bottom",
     "browser": "run the tests that need Chromium",
-    "bench": "run the benchmarks",
+    "bench": "run the benchmarks and print one table of them all; --full adds the large feeds",
     "prove": "run the proofs that are too long for every day",
     "lock": "remake the locks from pyproject.toml",
 }
@@ -191,8 +191,7 @@ def main() -> None:
     elif command == "check":
         check()
     elif command == "bench":
-        for script in sorted((ROOT / "benchmarks").glob("bench_*.py")):
-            run(str(script), *args)
+        run(str(ROOT / "benchmarks/table.py"), *args)
     elif command in PYTEST:
         run("-m", "pytest", *PYTEST[command], *args)
 
