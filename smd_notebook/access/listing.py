@@ -106,6 +106,8 @@ def entries(data: bytes) -> list[tuple[Entry, str, Node]]:
     Unavailable
         Where the reply is no XML, or was cut short: the utility answered with something else.
 
+    Examples
+    --------
     >>> feed = b'<feed><entry><link rel="self" href="/espi/UsagePoint/7"/><content><UsagePoint/></content></entry></feed>'
     >>> entries(feed)
     [(Entry(id='7', title=''), 'UsagePoint', {})]

@@ -34,6 +34,8 @@ def instant(value: Moment, zone: str | None) -> int:
     ConfigurationError
         Where it is none of them, or needs a zone that is not known.
 
+    Examples
+    --------
     >>> instant("2025-01-01", "America/Los_Angeles"), instant("2025-01-01T00:00Z", None), instant(1735718400, None)
     (1735718400, 1735689600, 1735718400)
     """
@@ -68,6 +70,8 @@ def chunks(window: Window, days: int, zone: str | None) -> list[Window]:
     zone : str or None
         IANA zone; utilities hold a block for each local day, so that a cut at midnight cuts none. None: UTC.
 
+    Examples
+    --------
     >>> chunks((0, 86400 * 5 // 2), 1, None)
     [(0, 86400), (86400, 172800), (172800, 216000)]
     """
