@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from smd_notebook import errors as errors
     from smd_notebook import plot as plot
     from smd_notebook.access import custodians as custodians
+    from smd_notebook.access import inbox as inbox
     from smd_notebook.access.credentials import Credentials as Credentials
     from smd_notebook.analysis.bins import resample as resample
     from smd_notebook.analysis.filling import fill as fill
@@ -46,6 +47,7 @@ _PUBLIC = {
     "custodians": "access.custodians",
     "errors": "errors",
     "fill": "analysis.filling",
+    "inbox": "access.inbox",
     "merge": "feed",
     "net": "analysis.sides",
     "plot": "plot",

@@ -1,0 +1,231 @@
+"""Where a utility's notifications arrive: a folder, a relay, a person, or a listener on this machine."""
+
+from __future__ import annotations
+
+import json
+import queue
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from smd_notebook.access.custodian import is_loopback, origin_of
+from smd_notebook.access.listener import LocalHttps
+from smd_notebook.access.notices import Inbox, Notice, drained, notified
+from smd_notebook.errors import ConfigurationError, Network, ReadError, warn
+from smd_notebook.espi.resources import Secret
+
+__all__ = ["Directory", "Inbox", "LocalHttps", "Notice", "Paste", "PollUrl"]
+
+_HALF_WRITTEN = 30.0  # s; a file that cannot be read may still be being written
+_POLL = 1.0  # s
+
+
+class _Passive:
+    """An inbox that needs no opening."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        pass
+
+
+class _Polled(_Passive):
+    """An inbox that looks again and again."""
+
+    def wait(self, timeout: float) -> list[Notice]:
+        """Return what has come since the last call.
+
+        Parameters
+        ----------
+        timeout : float
+            How long to wait if that is nothing [s].
+        """
+        until = time.monotonic() + timeout
+        while not (found := self._look()):
+            left = until - time.monotonic()
+            if left <= 0:
+                break
+            time.sleep(min(_POLL, left))
+        return found
+
+    def _look(self) -> list[Notice]:
+        raise NotImplementedError
+
+
+class Directory(_Polled):
+    """A folder that something else puts notifications into, a file each.
+
+    A file that has been read is moved to ``taken/`` within it, one that is no notification to ``refused/``. Files whose names begin with
+    a dot or end in ``.tmp`` or ``.part`` are being written, and left alone.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The folder, which must be there.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such folder.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> _ = (folder / "1.xml").write_text("<BatchList><resources>https://utility.example/Batch/1</resources></BatchList>")
+    >>> [notice.addresses for notice in Directory(folder).wait(0)]
+    [('https://utility.example/Batch/1',)]
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder).expanduser()
+        if not self.folder.is_dir():
+            raise ConfigurationError(f"there is no folder {self.folder.name}", hint="Make it, and have notifications put into it.")
+
+    def __repr__(self) -> str:
+        return f"Directory({str(self.folder)!r})"
+
+    def _look(self) -> list[Notice]:
+        found = []
+        for path in sorted(self.folder.iterdir()):
+            if path.name.startswith(".") or path.suffix in (".tmp", ".part") or not path.is_file():
+                continue
+            try:
+                arrived, body = path.stat().st_mtime, path.read_bytes()
+            except FileNotFoundError:  # somebody else's notebook took it
+                continue
+            try:
+                addresses = notified(body)
+            except ReadError as error:
+                if time.time() - arrived > _HALF_WRITTEN and self._moved(path, "refused"):
+                    warn(f"{path.name} is in {self.folder.name} and is no notification: {error.args[0]}")
+                continue
+            if self._moved(path, "taken"):
+                found.append(Notice(addresses, arrived))
+        return found
+
+    def _moved(self, path: Path, where: str) -> bool:
+        """Move a file, and say whether it was this program that did."""
+        target = self.folder / where
+        target.mkdir(mode=0o700, exist_ok=True)
+        name = path.name if not (target / path.name).exists() else f"{path.stem}-{time.time_ns()}{path.suffix}"
+        try:
+            path.rename(target / name)
+        except FileNotFoundError:
+            return False
+        return True
+
+
+class Paste(_Passive):
+    """Notifications that a person hands over, as copied from a server's log or a mail.
+
+    Examples
+    --------
+    >>> inbox = Paste()
+    >>> inbox.paste("https://utility.example/Batch/1")
+    >>> [notice.addresses for notice in inbox.wait(0)]
+    [('https://utility.example/Batch/1',)]
+    """
+
+    def __init__(self) -> None:
+        self._queue: queue.Queue[Notice] = queue.Queue()
+
+    def paste(self, text: str) -> None:
+        """Hand a notification over.
+
+        Parameters
+        ----------
+        text : str
+            The XML, or the addresses in it with white space between.
+
+        Raises
+        ------
+        ReadError
+            If it is neither.
+        """
+        text = text.strip()
+        addresses = tuple(text.split()) if text.startswith("https://") else notified(text.encode())
+        self._queue.put(Notice(addresses, time.time()))
+
+    def wait(self, timeout: float) -> list[Notice]:
+        """Return what has been pasted since the last call.
+
+        Parameters
+        ----------
+        timeout : float
+            How long to wait if that is nothing [s].
+        """
+        return drained(self._queue, timeout)
+
+
+class PollUrl(_Polled):
+    """A relay that others can reach and that keeps notifications until they are fetched; the page on inboxes has one to set up.
+
+    Parameters
+    ----------
+    address : str
+        Where the relay hands them out: ``GET address?after=N`` answers with a JSON list of objects with ``id``, an integer above N, and
+        ``body``, the text of the notification.
+    token : Secret
+        What is shown as Bearer token.
+    ca_bundle : str or Path, optional
+        PEM file of the authorities that the relay's own certificate may come from.
+    every : float, default 5
+        How often to ask [s].
+
+    Raises
+    ------
+    ConfigurationError
+        If the address is not one of https.
+    Network
+        If the relay cannot be reached or answers otherwise (on waiting).
+    """
+
+    def __init__(self, address: str, token: Secret, *, ca_bundle: str | Path | None = None, every: float = 5.0) -> None:
+        if not origin_of(address).startswith("https:") and not is_loopback(address):
+            raise ConfigurationError("a relay's address begins with https://")
+        self._address, self._token, self._every = address, token, every
+        self._ca = str(ca_bundle) if ca_bundle else None
+        self._last, self._next = 0, 0.0
+
+    def __repr__(self) -> str:
+        return f"PollUrl({origin_of(self._address)!r})"
+
+    def _look(self) -> list[Notice]:
+        if time.monotonic() < self._next:
+            return []
+        self._next = time.monotonic() + self._every
+        found = []
+        for one in self._fetched():
+            self._last = max(self._last, one[0])
+            try:
+                found.append(Notice(notified(one[1].encode()), time.time()))
+            except ReadError as error:
+                warn(f"the relay holds what is no notification: {error.args[0]}")
+        return found
+
+    def _fetched(self) -> list[tuple[int, str]]:
+        import requests
+
+        hint = "Look whether it runs, and whether the token is the one that it was given."
+        try:
+            with requests.Session() as session:
+                session.trust_env = False  # neither .netrc nor a proxy gets to see the token
+                reply = session.get(
+                    self._address,
+                    params={"after": self._last},
+                    headers={"Authorization": f"Bearer {self._token.reveal()}"},
+                    timeout=(10, 30),
+                    verify=self._ca or True,
+                    allow_redirects=False,
+                )
+        except requests.RequestException as error:
+            raise Network(f"the relay cannot be reached ({type(error).__name__})", hint=hint, retryable=True) from None
+        if reply.status_code != 200:
+            raise Network(f"the relay answered {reply.status_code}", hint=hint, status_code=reply.status_code)
+        try:
+            return [(int(one["id"]), str(one["body"])) for one in json.loads(reply.content)]
+        except (ValueError, TypeError, KeyError):
+            raise Network("the relay answered with something else than a list of notifications", hint=hint) from None

@@ -1,0 +1,161 @@
+"""An inbox for those whose machine the utility can reach: a listener of its own."""
+
+from __future__ import annotations
+
+import hmac
+import os
+import queue
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from smd_notebook.access.notices import MAX_BYTES, Notice, drained, notified
+from smd_notebook.errors import ConfigurationError, ReadError
+from smd_notebook.espi.resources import Secret
+
+__all__ = ["LocalHttps"]
+
+_STALLED = 10.0  # s; whoever does not finish a handshake or a body by then is let go
+
+
+class LocalHttps:
+    """A listener on this machine, for those whose machine the utility can reach.
+
+    It takes POST requests to one path, answers at once, and keeps what it is told until somebody asks. It needs a certificate that the
+    utility trusts for this machine's public name; the network has to let port 443 through to `port`.
+
+    Parameters
+    ----------
+    certificate, key : str or Path
+        PEM files of the certificate that it shows, and of its key.
+    passphrase : Secret, optional
+        What the key is encrypted with.
+    port : int, default 7999
+        Where to listen; 0 for any free port.
+    host : str, default "0.0.0.0"
+        Address to listen at; all of this machine's by default.
+    path : str, default "/"
+        The path of the registered address. One that cannot be guessed keeps strangers out.
+    client_ca : str or Path, optional
+        PEM file of authorities; whoever does not show a certificate of theirs is turned away.
+
+    Raises
+    ------
+    ConfigurationError
+        If a file cannot be used, or the port is taken (on entering).
+    """
+
+    def __init__(
+        self,
+        certificate: str | Path,
+        key: str | Path,
+        *,
+        passphrase: Secret | None = None,
+        port: int = 7999,
+        host: str = "0.0.0.0",  # noqa: S104 - the utility comes from outside
+        path: str = "/",
+        client_ca: str | Path | None = None,
+    ) -> None:
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.minimum_version = ssl.TLSVersion.TLSv1_2
+        try:
+            # without a passphrase OpenSSL would ask at the terminal, and stop the kernel
+            self._context.load_cert_chain(certificate, key, password=lambda: passphrase.reveal() if passphrase else "")
+            if client_ca:
+                self._context.load_verify_locations(client_ca)
+                self._context.verify_mode = ssl.CERT_REQUIRED
+        except (OSError, ValueError):  # SSLError is an OSError
+            raise ConfigurationError(
+                "certificate, key or client_ca of the inbox cannot be used",
+                hint="They are PEM files; the key must belong to the certificate.",
+            ) from None
+        self._place, self._path = (host, port), path
+        self._queue: queue.Queue[Notice] = queue.Queue()
+        self._server: _Server | None = None
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self._server.server_address[1]) if self._server else self._place[1]
+
+    def __enter__(self) -> Self:
+        try:
+            self._server = _Server(self._place, self._context, self._path, self._queue.put)
+        except OSError as error:
+            raise ConfigurationError(
+                f"the inbox cannot listen at port {self._place[1]}: {os.strerror(error.errno or 0)}", hint="Choose another: port=."
+            ) from None
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="smd inbox", daemon=True).start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._server:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+    def __repr__(self) -> str:
+        return f"LocalHttps(port={self.port}, {'listening' if self._server else 'closed'})"
+
+    def wait(self, timeout: float) -> list[Notice]:
+        """Return what has come since the last call.
+
+        Parameters
+        ----------
+        timeout : float
+            How long to wait if that is nothing [s].
+        """
+        return drained(self._queue, timeout)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, place: tuple[str, int], context: ssl.SSLContext, path: str, put: Callable[[Notice], None]) -> None:
+        super().__init__(place, _Handler)
+        self.context, self.path, self.put = context, path, put
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Shake hands in the connection's own thread, so that whoever stalls keeps nobody else waiting."""
+        request.settimeout(_STALLED)
+        with suppress(OSError), self.context.wrap_socket(request, server_side=True) as secured:
+            _Handler(secured, client_address, self)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: what strangers send does not belong into a notebook's output."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    server_version, sys_version = "inbox", ""
+    timeout = _STALLED
+
+    def do_POST(self) -> None:
+        """Take a notification, and answer before anything is fetched."""
+        length = self.headers.get("Content-Length", "")
+        if not hmac.compare_digest(self.path.partition("?")[0].encode(), self.server.path.encode()):
+            self.send_error(404)
+        elif not length.isdecimal():
+            self.send_error(411)
+        elif int(length) > MAX_BYTES:
+            self.send_error(413)
+        else:
+            body = self.rfile.read(int(length))
+            try:
+                notice = Notice(notified(body), time.time())
+            except ReadError:
+                self.send_error(400)
+                return
+            self.server.put(notice)
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Log nothing: headers and paths may hold what is secret."""
