@@ -139,23 +139,26 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Take a notification, and answer before anything is fetched."""
         length = self.headers.get("Content-Length", "")
+        if not length.isdecimal():
+            self.send_error(411)
+            return
+        if int(length) > MAX_BYTES:
+            self.send_error(413)
+            return
+        # read before anything is answered: closing over unread bytes would take the answer with it
+        body = self.rfile.read(int(length))
         if not hmac.compare_digest(self.path.partition("?")[0].encode(), self.server.path.encode()):
             self.send_error(404)
-        elif not length.isdecimal():
-            self.send_error(411)
-        elif int(length) > MAX_BYTES:
-            self.send_error(413)
-        else:
-            body = self.rfile.read(int(length))
-            try:
-                notice = Notice(notified(body), time.time())
-            except ReadError:
-                self.send_error(400)
-                return
-            self.server.put(notice)
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+            return
+        try:
+            notice = Notice(notified(body), time.time())
+        except ReadError:
+            self.send_error(400)
+            return
+        self.server.put(notice)
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def log_message(self, *_: Any) -> None:
         """Log nothing: headers and paths may hold what is secret."""

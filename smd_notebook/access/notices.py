@@ -105,4 +105,10 @@ class Inbox(Protocol):
         """Stop."""
 
     def wait(self, timeout: float) -> list[Notice]:
-        """Return what has come since the last call; wait for up to `timeout` [s] if that is nothing."""
+        """Return what has come since the last call.
+
+        Parameters
+        ----------
+        timeout : float
+            How long to wait if that is nothing [s].
+        """
