@@ -32,7 +32,7 @@ _APPEND = "Append the certificates of the issuing authority (its `chain` or `bun
 class Check:
     """One line of a check-up.
 
-    Attributes
+    Parameters
     ----------
     name : str
         What was looked at.

@@ -27,7 +27,7 @@ MAX_ADDRESSES = 1000
 class Notice:
     """One notification.
 
-    Attributes
+    Parameters
     ----------
     addresses : tuple of str
         What is ready, each an address to GET (espi:BatchList/resources).
