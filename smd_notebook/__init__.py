@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from smd_notebook.analysis.bins import resample as resample
     from smd_notebook.analysis.filling import fill as fill
     from smd_notebook.analysis.passport import cite as cite
+    from smd_notebook.analysis.profiles import profile as profile
     from smd_notebook.analysis.sides import net as net
     from smd_notebook.analysis.sides import wide as wide
     from smd_notebook.errors import Finding as Finding
@@ -51,6 +52,7 @@ _PUBLIC = {
     "merge": "feed",
     "net": "analysis.sides",
     "plot": "plot",
+    "profile": "analysis.profiles",
     "read": "feed",
     "read_tidy": "tables",
     "resample": "analysis.bins",

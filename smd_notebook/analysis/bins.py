@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from smd_notebook.analysis.billing import billing_periods
-from smd_notebook.analysis.edges import check_zone, distinct, parse, utc_us
+from smd_notebook.analysis.edges import Bins, check_zone, distinct, parse, utc_us
 from smd_notebook.analysis.passport import stamp
 from smd_notebook.analysis.spread import NEVER, Intervals, clean, sums, watts
 from smd_notebook.errors import ConfigurationError, UnitError
@@ -101,20 +101,45 @@ class _Kind(NamedTuple):
     unit: str | None
 
 
-def _kinds(frame: pd.DataFrame, firsts: Ints) -> list[_Kind]:
-    """Return the kinds of channels, given by their first rows, and refuse those that cannot be added."""
+def kinds_of(frame: pd.DataFrame, firsts: Ints) -> list[_Kind]:
+    """Return the kinds of channels, given by their first rows."""
     columns = [[None if pd.isna(kind) else str(kind) for kind in frame[name].array.take(firsts)] for name in _Kind._fields]
-    kinds = [_Kind(str(point), str(channel), *rest) for point, channel, *rest in zip(*columns, strict=True)]
-    for measures, why in (
-        (("register",), "a register shows a running total, so adding its reads counts the same energy many times"),
-        (("other", None), "it is not known whether its values may be added"),  # no reading type, no measure
-    ):
-        refused = sorted({repr(kind.channel) for kind in kinds if kind.measure in measures})
-        if refused:
-            raise UnitError(
-                f"cannot bin {', '.join(refused)}: {why}", hint='Leave it out: frame[frame["measure"] == "energy"], of feed.tidy().'
-            )
-    return kinds
+    return [_Kind(str(point), str(channel), *rest) for point, channel, *rest in zip(*columns, strict=True)]
+
+
+def why_not(measure: str | None) -> str:
+    """Say why values of this measure have no place in bins or profiles; empty where they have."""
+    if measure == "register":
+        return "a register shows a running total, so adding its reads counts the same energy many times"
+    if measure in ("other", None):  # no reading type, no measure
+        return "it is not known whether its values may be added"
+    return ""
+
+
+def _check_kinds(kinds: list[_Kind]) -> None:
+    """Refuse channels that cannot be added."""
+    refused: dict[str, set[str]] = {}
+    for kind in kinds:
+        refused.setdefault(why_not(kind.measure), set()).add(repr(kind.channel))
+    refused.pop("", None)
+    for why, names in refused.items():
+        text = f"cannot bin {', '.join(sorted(names))}: {why}"
+        raise UnitError(text, hint='Leave it out: frame[frame["measure"] == "energy"], of feed.tidy().')
+
+
+def flagged_of(frame: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return which rows are of another quality than that of a plain measurement."""
+    quality = frame["quality"].astype("category")
+    return np.array([str(name) not in codes.MEASURED for name in quality.cat.categories] + [False])[quality.cat.codes]
+
+
+def edges_of(x: Any, wanted: Bins, usage_point: str, service: str | None, first: int, last: int, zone: str) -> tuple[Ints, Any]:
+    """Return the edges of all bins that hold some time between two instants [us], and which bins count: all but those in no bill."""
+    if wanted.name != "bill":
+        return wanted.between(first, last, zone), slice(None)
+    begin, end = billing_periods(x, usage_point, service)
+    edges = wanted._replace(edges=distinct(np.append(begin, end))).between(first, last, zone)
+    return edges, np.isin(edges[:-1], begin)
 
 
 def _mask(part: dict[str, NDArray[Any]], min_coverage: float, scale: str | None, *, additive: bool) -> None:
@@ -242,34 +267,26 @@ def resample(
     frame, wanted = tidy_frame(x), parse(bins)
     groups = list(channels(frame))
     firsts = np.array([rows.start if isinstance(rows, slice) else rows[0] for rows in groups], dtype="i8")
-    kinds = _kinds(frame, firsts)
+    kinds = kinds_of(frame, firsts)
+    _check_kinds(kinds)
     start, end = utc_us(frame["start"]), utc_us(frame["end"])
     value = frame["value"].to_numpy(dtype="float64", na_value=np.nan)
-    quality = frame["quality"].astype("category")
-    flagged = np.array([str(name) not in codes.MEASURED for name in quality.cat.categories] + [False])[quality.cat.codes]
-    given = Intervals(start, end, value, flagged, end - start)
+    given = Intervals(start, end, value, flagged_of(frame), end - start)
     own = str(pd.DatetimeIndex(frame["start"]).tz)
     zones: list[str] = []
     parts: list[dict[str, NDArray[Any]]] = []
-    known: dict[tuple[str, int, int], Ints] = {}
+    known: dict[Any, tuple[Ints, Any]] = {}
     for rows, kind in zip(groups, kinds, strict=True):
         zone = check_zone(str(tz or kind.zone or own))
         one = given.take(rows)
         additive = kind.measure != "power"
         found = clean(one, kind.channel, overlaps=overlaps, additive=additive)
-        first, last = int(one.start.min()), int(one.end.max())
-        factor = watts(kind.service, kind.measure, kind.unit)
-        if wanted.name == "bill":
-            begin, end = billing_periods(x, kind.usage_point, kind.service)
-            edges = wanted._replace(edges=distinct(np.append(begin, end))).between(first, last, zone)
-            part = sums(found, edges, factor, additive=additive)
-            billed = np.isin(part["start"], begin)  # and what lies between two bills is not
-            part = {name: column[billed] for name, column in part.items()}
-        else:
-            span = zone, first, last
-            if span not in known:
-                known[span] = wanted.between(first, last, zone)
-            part = sums(found, known[span], factor, additive=additive)
+        asked_for = zone, int(one.start.min()), int(one.end.max()), *((kind.usage_point, kind.service) if wanted.name == "bill" else ())
+        if asked_for not in known:
+            known[asked_for] = edges_of(x, wanted, kind.usage_point, kind.service, asked_for[1], asked_for[2], zone)
+        edges, counting = known[asked_for]
+        part = sums(found, edges, watts(kind.service, kind.measure, kind.unit), additive=additive)
+        part = {name: column[counting] for name, column in part.items()}
         _mask(part, min_coverage, scale, additive=additive)
         parts.append(part)
         zones.append(zone)

@@ -112,16 +112,18 @@ def watts(service: str | None, measure: str | None, unit: str | None) -> float:
         return np.nan  # apparent or reactive
 
 
+def split(found: Intervals, edges: Ints) -> tuple[slice | Ints, Ints]:
+    """Return which intervals lie in which bins: the rows, one for each bin that an interval touches, and the numbers of the bins."""
+    begin = np.maximum(np.searchsorted(edges, found.start, "right") - 1, 0)
+    count = np.maximum(np.minimum(np.searchsorted(edges, found.end, "left"), edges.size - 1) - begin, 0)
+    return (slice(None), begin) if (count == 1).all() else _spans(begin, count)
+
+
 def sums(found: Intervals, edges: Ints, factor: float, *, additive: bool) -> dict[str, NDArray[Any]]:
     """Split intervals over bins in proportion to time, and add up."""
     n_bins = edges.size - 1
-    begin = np.maximum(np.searchsorted(edges, found.start, "right") - 1, 0)
-    count = np.maximum(np.minimum(np.searchsorted(edges, found.end, "left"), n_bins) - begin, 0)
-    if (count != 1).any():
-        row, where = _spans(begin, count)
-        part = found.take(row)
-    else:
-        where, part = begin, found
+    row, where = split(found, edges)
+    part = found.take(row)
     time = np.minimum(part.end, edges[where + 1]) - np.maximum(part.start, edges[where])
     length = part.end - part.start
     covered: Floats = np.bincount(where, weights=time, minlength=n_bins).astype(
