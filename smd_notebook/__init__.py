@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from smd_notebook.feed import read as read
     from smd_notebook.findings import check as check
     from smd_notebook.households import sample as sample
+    from smd_notebook.practice.sandbox import Sandbox as Sandbox
     from smd_notebook.tables import read_tidy as read_tidy
     from smd_notebook.versions import show_versions as show_versions
 
@@ -40,6 +41,7 @@ _PUBLIC = {
     "Credentials": "access.credentials",
     "Feed": "feed",
     "Finding": "errors",
+    "Sandbox": "practice.sandbox",
     "SmdError": "errors",
     "SmdWarning": "errors",
     "analysis": "analysis",

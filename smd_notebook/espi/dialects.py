@@ -20,7 +20,7 @@ class Dialect:
     name : str
         Short name, as `smd_notebook.read(dialect=...)` takes it.
     hosts : tuple of str
-        Host names, or endings of them, that its links carry.
+        Host names, or endings of them, that its links carry; with the beginning of the path, where the host alone says too little.
     zone : str or None
         IANA zone of its territory, where it has one.
     unique_usage_points : bool
@@ -43,7 +43,7 @@ STANDARD = Dialect("standard")
 #: Name of the dialect of portals' CSV tables, whatever the utility.
 TABLE = "portal-csv"
 DIALECTS: tuple[Dialect, ...] = (
-    Dialect("pge", ("pge.com",), "America/Los_Angeles", unique_usage_points=True),
+    Dialect("pge", ("pge.com", "127.0.0.1/GreenButtonConnect"), "America/Los_Angeles", unique_usage_points=True),
     Dialect("sce", ("sce.com",), "America/Los_Angeles"),
     Dialect("sdge", ("sdge.com",), "America/Los_Angeles"),
     Dialect("coned", ("coned.com",), "America/New_York"),
@@ -76,15 +76,20 @@ def dialect_of(href: str) -> Dialect | None:
 
     >>> dialect_of("https://api.pge.com/GreenButtonConnect/espi/1_1/resource/Batch/Bulk/1").name
     'pge'
-    >>> dialect_of("/espi/1_1/resource/Batch/Bulk/1")
+    >>> dialect_of("https://127.0.0.1:8443/GreenButtonConnect/espi/1_1/resource/Batch/Bulk/1").name  # the practice utility
+    'pge'
+    >>> dialect_of("/espi/1_1/resource/Batch/Bulk/1"), dialect_of("https://127.0.0.1/espi/1_1/resource/Batch/Bulk/1")
+    (None, None)
     """
     if "://" not in href:
         return None
     try:
-        host = (urlsplit(href).hostname or "").lower()
+        parts = urlsplit(href)
+        host = (parts.hostname or "").lower()
     except ValueError:  # urllib refuses some
         return None
     for dialect in DIALECTS:
-        if any(host == end or host.endswith("." + end) for end in dialect.hosts):
-            return dialect
+        for end, _, path in (one.partition("/") for one in dialect.hosts):
+            if (host == end or host.endswith("." + end)) and parts.path.startswith(f"/{path}"):
+                return dialect
     return None
