@@ -19,6 +19,7 @@ from smd_notebook.espi.channels import concatenated
 from smd_notebook.espi.merge import instant
 from smd_notebook.espi.model import LATEST, MISSING, Block, Channel, Column
 from smd_notebook.offsets import Flags, offsets_at, standard_offset, transitions, undo
+from smd_notebook.shapes import shape_of
 
 __all__ = ["HYPOTHESES", "Verdict", "by_source", "diagnose", "plausible"]
 
@@ -28,6 +29,9 @@ HYPOTHESES = ("utc", "wall", "standard", "as:ZONE", "download")
 _DAY = 86_400
 #: How much clocks change by [s].
 _CHANGES = (1800, 3600)
+#: Days of a wrong clock begin between these hours as declared, where neither days of electricity nor of gas do; how many it takes in
+#: winter and in summer, and what share may begin elsewhere (after an outage).
+_FIRST_HOUR, _LAST_HOUR, _FEWEST_DAYS, _OTHERS = 12, 22, 3, 0.01
 _TITLE = re.compile(r"(\d{4}-\d{2}-\d{2})[ T](\d{2}:\d{2})(?::(\d{2}))?(?!\s*(?:Z|UTC|GMT|[+-]\d{2}))")
 
 
@@ -45,12 +49,15 @@ class Verdict:
         What speaks for it, in words and numbers.
     settles : str
         What would settle it, where it is not conclusive.
+    by_days : bool
+        Whether it rests on where days begin alone.
     """
 
     hypothesis: str
     conclusive: bool
     evidence: tuple[str, ...] = ()
     settles: str = ""
+    by_days: bool = False
 
 
 # -- evidence ------------------------------------------------------------------------------------------------------------------------------
@@ -114,6 +121,21 @@ def diagnose(channel: Channel, zone: str | None) -> Verdict:
     zone : str or None
         IANA zone of the place; None where it is not known, and then little can be.
     """
+    verdict = _verdict(channel, zone)
+    if (
+        zone is None
+        or not verdict.evidence
+        or verdict.hypothesis == "download"
+        or not (shape := shape_of(channel, verdict.hypothesis, zone))
+    ):
+        return verdict
+    # shapes support; where days begin could also be an odd habit of the utility's, and is not enough against the night
+    conclusive = verdict.conclusive and not (verdict.by_days and shape.fits is False)
+    return replace(verdict, conclusive=conclusive, evidence=(*verdict.evidence, shape.words))
+
+
+def _verdict(channel: Channel, zone: str | None) -> Verdict:
+    """Return the verdict, the daily shape apart."""
     start, duration = _once(channel)
     if len(start) < 2:
         return Verdict("utc", conclusive=False)
@@ -126,7 +148,7 @@ def diagnose(channel: Channel, zone: str | None) -> Verdict:
     odd = _irregular(start, duration, zone)
     bounds = _bounds(channel, start, duration)
     if not odd:
-        return _suspected(start, duration, zone, bounds)
+        return _by_days(bounds, zone) or _suspected(start, duration, zone, bounds)
     names = ["wall", *(f"as:{other}" for other in PRINCIPAL_ZONES if other not in (zone, "UTC"))]
     trials = [_try(name, start, duration, zone, bounds, odd) for name in names]
     declared = _midnights(bounds + offsets_at(zone, bounds), offsets_at(zone, bounds) != standard_offset(zone))
@@ -149,7 +171,28 @@ def diagnose(channel: Channel, zone: str | None) -> Verdict:
             evidence=(f"gaps or overlaps at a change of the clock would be regular if it were written otherwise ({some})",),
             settles="more data, over a change of the clock in spring and one in autumn; or the utility's word",
         )
-    return _suspected(start, duration, zone, bounds)
+    return _by_days(bounds, zone) or _suspected(start, duration, zone, bounds)
+
+
+def _by_days(bounds: Column, zone: str) -> Verdict | None:
+    """Tell standard time written as UTC by where days begin: all at local midnight when it is undone, in winter and in summer.
+
+    As written they begin at 00:00Z in winter and at 23:00Z in summer, which no day of a right clock does: neither days of UTC, which begin
+    alike all year, nor local ones, but where that is midnight, or the morning hour at which days of gas begin.
+    """
+    standard = standard_offset(zone)
+    if not _FIRST_HOUR * 3600 <= standard % _DAY <= _LAST_HOUR * 3600:
+        return None
+    true = bounds[1:-1] - standard  # but for the ends of the file, which may lie anywhere
+    offsets = offsets_at(zone, true)
+    summer, midnight = offsets != standard, (true + offsets) % _DAY == 0
+    n = [int((midnight & season).sum()) for season in (~summer, summer)]
+    if min(n) < _FEWEST_DAYS or (~midnight).sum() > _OTHERS * len(true):
+        return None
+    hour = f"{standard % _DAY // 3600:02}:{standard % 3600 // 60:02}"
+    days = f"{n[0]} blocks, days or bills in winter and {n[1]} in summer"
+    text = f"taken as standard time, {days} begin at midnight in {zone}; as declared, they would begin at {hour}"
+    return Verdict("standard", conclusive=True, evidence=(text,), settles="the utility's word", by_days=True)
 
 
 def _once(channel: Channel) -> tuple[Column, Column]:
@@ -189,8 +232,11 @@ def _downloaded(channel: Channel, start: Column) -> Verdict | None:
     """Tell whether all intervals begin at one instant, near to when the feed was made: then it is the time of the download."""
     if len(np.unique(start)) > 1:
         return None
+    values = np.unique(concatenated(channel).value)
     made = [at for block in channel.blocks for at in (instant(block.updated), instant(block.entry.published)) if np.isfinite(at)]
     near = min((abs(at - float(start[0])) for at in made), default=float("inf"))
+    if len(start) == 2 and (near >= 3 * _DAY or len(values) == 1):
+        return None  # one interval, given twice
     text = f"all {len(start)} intervals begin at the same instant"
     when = f", {near / 3600:.1f} hours from when the feed was made" if near < 3 * _DAY else ""
     return Verdict("download", conclusive=True, evidence=(text + when,), settles="nothing in the file can; ask the utility for the dates")
@@ -216,13 +262,17 @@ def _suspected(start: Column, duration: Column, zone: str, bounds: Column) -> Ve
         other for other in PRINCIPAL_ZONES if other not in (zone, "UTC") and np.array_equal(np.diff(transitions(other)[1]), np.diff(ours))
     ]
     shifts = {"wall": np.zeros_like(edges)} | {f"as:{other}": offsets_at(other, edges) for other in like}
+    in_summer = offsets_at(zone, edges - standard_offset(zone)) - standard_offset(zone)
+    if in_summer.any():
+        shifts["standard"] = in_summer
     fits = [name for name, shift in shifts.items() if (edges[0] + shift[0]) % _DAY == 0]
-    settles = "data over a change of the clock, or the utility's word"
+    settles = "data over a change of the clock, or the utility's word" if len(ours) > 1 else "the utility's word"
     if not fits or (len(bounds) > 2 and ((bounds + shifts[fits[0]][0]) % _DAY == 0).mean() <= 0.5):
         text = f"the file neither begins nor ends at midnight in {zone}, and nothing else in it speaks for or against its clock"
         return Verdict("utc", conclusive=False, evidence=(text,), settles=settles)
     text = f"the file does not begin at midnight in {zone}, but would if the clock were written otherwise ({', '.join(fits)})"
-    return Verdict(fits[0], conclusive=False, evidence=(text,), settles=f"{settles}; then clock='{fits[-1]}' puts it right")
+    puts_right = " or ".join(f"clock='{name}'" for name in fits)
+    return Verdict(fits[0], conclusive=False, evidence=(text,), settles=f"{settles}; then {puts_right} puts it right")
 
 
 def _titled(channel: Channel, zone: str) -> Verdict | None:

@@ -25,9 +25,25 @@ ZONES = (
     "Europe/London",
     "Australia/Sydney",
     "Asia/Kolkata",
+    "America/St_Johns",
+    "Australia/Lord_Howe",
+    "Pacific/Auckland",
 )
 OTHERS = ("America/New_York", "America/Chicago", "America/Phoenix", "Europe/Paris", "Australia/Adelaide")
 KINDS = ("hourly", "quarter-hourly", "daily", "bills")
+#: How blocks are cut: not at all, at midnight of the place, of standard time, of UTC, of another zone, or a day from the first hour on.
+CUTS = (
+    "one",
+    "local days",
+    "local days",
+    "standard days",
+    "utc days",
+    "days of Europe/London",
+    "days of America/New_York",
+    "days of the file",
+)
+#: Whose hours the values have: the wall clock's night or sun, or none.
+SHAPES = ("night", "night", "sun", "flat")
 
 
 @dataclass
@@ -65,7 +81,7 @@ def correct(rng: Random, zone: str, kind: str) -> tuple[list[int], list[int]]:
     if kind in ("hourly", "quarter-hourly"):
         step = 3600 if kind == "hourly" else 900
         begin = int(first.timestamp()) + (rng.randrange(24) * 3600 if rng.random() < 0.5 else 0)
-        end = int((first + timedelta(days=days)).timestamp())
+        end = int((first + timedelta(days=days, hours=rng.choice([0, 0, rng.randrange(24)]))).timestamp())
         if kind == "quarter-hourly":
             end = min(end, begin + 366 * 86400)
         starts = list(range(begin, max(end, begin + 20 * step), step))
@@ -113,22 +129,47 @@ def case(seed: int) -> Case:
             keep = keep[:at] + keep[at + n :] if len(keep) > n + 10 else keep
     starts, durations = [starts[row] for row in keep], [durations[row] for row in keep]
     wrote = written(starts, zone, hypothesis, folds=rng.random() < 0.5)
-    cut = rng.choice(["one", "local days", "utc days"])
+    cut = rng.choice(CUTS)
+    # days that begin at the hour of an export can look like those of a wrong clock, and only the values tell
+    shape = rng.choice(SHAPES) if cut != "days of the file" else "night"
     return Case(
-        channel(starts, wrote, durations, zone, kind, cut),
+        channel(starts, wrote, durations, zone, kind, cut, shape),
         np.array(starts),
         zone,
         hypothesis,
-        f"{kind}, {damage or 'whole'}, blocks: {cut}",
+        f"{kind}, {damage or 'whole'}, blocks: {cut}, shape: {shape}",
     )
 
 
-def channel(starts: list[int], wrote: list[int], durations: list[int], zone: str, kind: str, cut: str) -> Channel:
-    where = ZoneInfo(zone)
-    day = {"one": lambda at: 0, "local days": lambda at: datetime.fromtimestamp(at, where).date(), "utc days": lambda at: at // 86_400}[cut]
+def value(at: int, where: ZoneInfo, shape: str) -> int:
+    """What is used at an instant: least from 1 to 5 at night; or given by the sun: most at noon."""
+    if shape == "flat":
+        return 100
+    local = datetime.fromtimestamp(at, where)
+    hour = local.hour + local.minute / 60
+    noise = at // 900 * 7919 % 97
+    return (
+        round(max(0, 1000 - 160 * abs(hour - 12.75)) + noise)
+        if shape == "sun"
+        else 300 + noise - 200 * (1 <= hour < 5) + 500 * (17 <= hour < 22)
+    )
+
+
+def day_of(at: int, first: int, where: ZoneInfo, standard_offset: int, cut: str) -> object:
+    """Which block an instant falls into."""
+    if cut in ("one", "utc days", "standard days"):
+        return 0 if cut == "one" else (at + (standard_offset if cut == "standard days" else 0)) // 86_400
+    if cut == "days of the file":
+        begin = datetime.fromtimestamp(first, where)
+        return (datetime.fromtimestamp(at, where).replace(tzinfo=None) - timedelta(hours=begin.hour)).date()
+    return datetime.fromtimestamp(at, ZoneInfo(cut[8:]) if cut.startswith("days of") else where).date()
+
+
+def channel(starts: list[int], wrote: list[int], durations: list[int], zone: str, kind: str, cut: str, shape: str = "flat") -> Channel:
+    where, usual = ZoneInfo(zone), standard(zone)
     groups: dict[object, list[int]] = {}
     for row, at in enumerate(starts):
-        groups.setdefault(day(at), []).append(row)
+        groups.setdefault(day_of(at, starts[0], where, usual, cut), []).append(row)
     blocks = []
     for number, rows in enumerate(groups.values(), 1):
         n = len(rows)
@@ -136,7 +177,7 @@ def channel(starts: list[int], wrote: list[int], durations: list[int], zone: str
         readings = Readings(
             np.array([wrote[row] for row in rows]),
             np.array([durations[row] for row in rows]),
-            np.ones(n, dtype=np.int64),
+            np.array([value(starts[row], where, shape) for row in rows]),
             np.full(n, MISSING),
             none,
             none,
@@ -153,7 +194,7 @@ def channel(starts: list[int], wrote: list[int], durations: list[int], zone: str
         "made",
         "gas" if gas else "electricity",
         "energy",
-        "delivered",
+        "received" if shape == "sun" else "delivered",
         "Wh",
         length,
         reading_type,

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -12,11 +15,12 @@ import pytest
 
 import smd_notebook as smd
 from smd_notebook.clock import PRINCIPAL_ZONES
+from smd_notebook.diagnosis import Verdict, diagnose
 from smd_notebook.errors import ConfigurationError, SmdWarning
 from smd_notebook.espi.channels import concatenated
 from smd_notebook.repairs import with_clock
 
-from .clocks import case, channel, correct, quiet
+from .clocks import case, channel, correct, quiet, written
 
 #: What only the owner of a file can know.
 OWNERS = {
@@ -117,10 +121,11 @@ def confusion(seeds: range) -> tuple[Counter[tuple[str, str]], list[object]]:
 
 
 def test_no_made_up_feed_is_repaired_wrongly() -> None:
-    table, wrong = confusion(range(60))
+    table, wrong = confusion(range(50, 100))
     assert not wrong
     assert table["wall", "repaired right"] > 1
     assert table["as", "repaired right"] > 0
+    assert table["standard", "repaired right"] > 0
 
 
 @pytest.mark.prove
@@ -130,13 +135,107 @@ def test_no_made_up_feed_of_thousands_is_repaired_wrongly() -> None:
     assert not wrong
 
 
+def verdict_of(zone: str, hypothesis: str, *, cut: str, shape: str, first: tuple[int, ...] = (2021, 7, 1), days: int = 365) -> Verdict:
+    """What is thought of hours from a wall-clock time of a zone on, written under a hypothesis."""
+    begin = datetime(*first, tzinfo=ZoneInfo(zone))
+    starts = list(range(int(begin.timestamp()), int((begin + timedelta(days=days)).timestamp()), 3600))
+    made = channel(starts, written(starts, zone, hypothesis, folds=True), [3600] * len(starts), zone, "hourly", cut, shape)
+    verdict = diagnose(made, zone)
+    (after,), _ = with_clock([made], [zone], "auto")
+    moved = not np.array_equal(concatenated(after).start, concatenated(made).start)
+    assert moved == (verdict.conclusive and verdict.hypothesis != "utc")
+    assert not moved or np.array_equal(concatenated(after).start, starts)
+    return verdict
+
+
+@pytest.mark.parametrize(
+    ("zone", "winter", "summer", "hour"),
+    [
+        # days of which one begins where the file does, and whose seasons change on 2021-11-07 and 2022-03-13 (2021-09-26 and 2022-04-03)
+        ("America/Los_Angeles", 126, 238, "16:00"),
+        ("America/St_Johns", 126, 238, "20:30"),
+        ("Pacific/Auckland", 175, 189, "12:00"),
+    ],
+)
+@pytest.mark.parametrize("shape", ["night", "sun", "flat"])
+def test_standard_time_is_proved_by_where_days_begin_in_winter_and_in_summer(
+    zone: str, winter: int, summer: int, hour: str, shape: str
+) -> None:
+    verdict = verdict_of(zone, "standard", cut="local days", shape=shape)
+    assert (verdict.hypothesis, verdict.conclusive) == ("standard", True)
+    assert f"{winter} blocks, days or bills in winter and {summer} in summer begin at midnight in {zone}" in verdict.evidence[0]
+    assert f"would begin at {hour}" in verdict.evidence[0]
+    assert len(verdict.evidence) == (1 if shape == "flat" else 2)
+
+
+@pytest.mark.parametrize(
+    ("zone", "hypothesis", "cut", "days"),
+    [
+        ("America/Los_Angeles", "standard", "standard days", 365),  # begin at 00:00Z all year, as days of UTC do
+        ("America/Los_Angeles", "standard", "local days", 100),  # summer alone
+        ("America/Los_Angeles", "standard", "one", 365),
+        ("Australia/Sydney", "standard", "local days", 365),  # begin at 10:00 as declared, where days of gas may
+        ("America/Phoenix", "standard", "local days", 365),
+        ("UTC", "standard", "local days", 365),
+        ("America/Los_Angeles", "utc", "days of Europe/London", 365),  # begin at 00:00Z and 23:00Z, but by the rules of London
+        ("America/Los_Angeles", "utc", "utc days", 365),
+        ("America/Los_Angeles", "utc", "standard days", 365),
+        ("America/Phoenix", "utc", "local days", 365),
+        ("UTC", "utc", "local days", 365),
+        ("Australia/Lord_Howe", "utc", "local days", 365),
+        ("Asia/Kathmandu", "utc", "local days", 365),
+    ],
+)
+@pytest.mark.parametrize("shape", ["night", "flat"])
+def test_where_days_begin_is_no_proof_where_they_may(zone: str, hypothesis: str, cut: str, days: int, shape: str) -> None:
+    assert not verdict_of(zone, hypothesis, cut=cut, shape=shape, days=days).conclusive
+
+
+def test_the_half_hour_of_lord_howe_proves_a_wall_clock() -> None:
+    verdict = verdict_of("Australia/Lord_Howe", "wall", cut="local days", shape="flat")
+    assert (verdict.hypothesis, verdict.conclusive) == ("wall", True)
+
+
+def test_a_wrong_night_withholds_what_rests_on_where_days_begin() -> None:
+    """A right file whose days are counted from the hour of its export, 16:00, as days of standard time written as UTC would be."""
+    for shape, hours in (
+        ("night", "least is used about 11:00 by that clock, 03:00 as declared"),
+        ("sun", "21:00 by that clock, 13:00 as declared"),
+    ):
+        verdict = verdict_of("America/Los_Angeles", "utc", cut="days of the file", shape=shape, first=(2021, 7, 1, 16))
+        assert (verdict.hypothesis, verdict.conclusive) == ("standard", False)
+        assert verdict.evidence[1].startswith("the daily shape disagrees, which proves nothing by itself: ")
+        assert hours in verdict.evidence[1]
+        assert verdict.settles
+
+
+@pytest.mark.parametrize("hypothesis", ["utc", "wall", "standard", "as:America/New_York"])
+@pytest.mark.parametrize("cut", ["one", "local days", "utc days"])
+def test_the_daily_shape_never_proves_anything(hypothesis: str, cut: str) -> None:
+    """What is proved with a shape is proved without one as well, and whatever is said of it says which clock it speaks for."""
+    for zone, days in (("America/Los_Angeles", 365), ("America/Phoenix", 365), ("America/Los_Angeles", 20)):
+        with_night, flat = (verdict_of(zone, hypothesis, cut=cut, shape=shape, days=days) for shape in ("night", "flat"))
+        assert with_night.hypothesis == flat.hypothesis
+        assert with_night.conclusive <= flat.conclusive
+        assert with_night.evidence[: len(flat.evidence)] == flat.evidence
+        if hypothesis in ("wall", "standard") and with_night.hypothesis == hypothesis:  # another zone's hours may be night as well
+            assert "the daily shape agrees, which proves nothing by itself: least is used about 02:00" in with_night.evidence[-1]
+
+
+def test_one_interval_given_twice_is_no_time_of_a_download() -> None:
+    once = channel([1_700_000_000], [1_700_000_000], [3600], "Europe/London", "hourly", "one")
+    twice = replace(once, blocks=once.blocks + tuple(replace(block, entry=replace(block.entry, number=2)) for block in once.blocks))
+    for made in (once, twice, replace(once, blocks=())):
+        (after,), found = with_clock([made], ["Europe/London"], "auto")
+        assert after is made
+        assert not [finding for finding in found if finding.severity != "info"]
+
+
 def test_files_that_overlap_do_not_look_like_a_doubled_hour() -> None:
     from random import Random
 
     starts, durations = correct(Random(1), "America/Los_Angeles", "hourly")
     one = channel(starts, starts, durations, "America/Los_Angeles", "hourly", "local days")
-    from dataclasses import replace
-
     again = tuple(replace(block, entry=replace(block.entry, source="other")) for block in one.blocks)
     (after,), found = with_clock([replace(one, blocks=one.blocks + again)], ["America/Los_Angeles"], "auto")
     assert np.array_equal(concatenated(after).start, np.array(starts + starts))

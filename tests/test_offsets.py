@@ -13,7 +13,7 @@ from smd_notebook.offsets import localized, offsets_at, undo
 from .clocks import ZONES, written
 
 
-@pytest.mark.parametrize("zone", [*ZONES, "Australia/Lord_Howe", "America/Sao_Paulo"])
+@pytest.mark.parametrize("zone", [*ZONES, "America/Sao_Paulo"])
 def test_zone_arithmetic_is_pythons(zone: str) -> None:
     where = ZoneInfo(zone)
     rng = np.random.default_rng(7)
