@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from smd_notebook.access.credentials import Credentials as Credentials
     from smd_notebook.analysis.bins import resample as resample
     from smd_notebook.analysis.filling import fill as fill
+    from smd_notebook.analysis.measures import metrics as metrics
     from smd_notebook.analysis.passport import cite as cite
     from smd_notebook.analysis.profiles import profile as profile
     from smd_notebook.analysis.sides import net as net
@@ -52,6 +53,7 @@ _PUBLIC = {
     "fill": "analysis.filling",
     "inbox": "access.inbox",
     "merge": "feed",
+    "metrics": "analysis.measures",
     "net": "analysis.sides",
     "plot": "plot",
     "profile": "analysis.profiles",

@@ -6,6 +6,7 @@ from smd_notebook.analysis.costs import bill, tou_shares
 from smd_notebook.analysis.days import heatmap
 from smd_notebook.analysis.filling import fill
 from smd_notebook.analysis.loads import duration_curve, ramps
+from smd_notebook.analysis.measures import metrics
 from smd_notebook.analysis.passport import cite, stamp
 from smd_notebook.analysis.profiles import profile
 from smd_notebook.analysis.rates import load_tariff
@@ -18,6 +19,7 @@ __all__ = [
     "fill",
     "heatmap",
     "load_tariff",
+    "metrics",
     "net",
     "profile",
     "quality_map",
