@@ -3,5 +3,7 @@
 from smd_notebook.plot.amounts import energy, flows, monthly
 from smd_notebook.plot.lines import peak_days, series
 from smd_notebook.plot.maps import heatmap, quality
+from smd_notebook.plot.money import bill, tou
+from smd_notebook.plot.shapes import duration, profile
 
-__all__ = ["energy", "flows", "heatmap", "monthly", "peak_days", "quality", "series"]
+__all__ = ["bill", "duration", "energy", "flows", "heatmap", "monthly", "peak_days", "profile", "quality", "series", "tou"]

@@ -37,9 +37,11 @@ __all__ = [
     "drawable",
     "each_of",
     "inputs_of",
+    "intervals_of",
     "is_binned",
     "legend_below",
     "names_of",
+    "one_channel",
     "percent",
     "period",
     "sentence",
@@ -96,11 +98,11 @@ def legend_below(figure: go.Figure, rows: int = 1, **more: Any) -> None:
     figure.update_layout(showlegend=True, legend=place, margin_b=75 + 20 * rows)
 
 
-def clock_axis(figure: go.Figure, zone: str, **place: Any) -> None:
+def clock_axis(figure: go.Figure, zone: str, *, every: int = 3, last: bool = True, **more: Any) -> None:
     """Make of an axis in hours since midnight one of the wall clock."""
-    hours = list(range(0, 25, 3))
-    title = {"text": f"Local time of day ({zone})"}
-    figure.update_xaxes(title=title, range=[0, 24], tickvals=hours, ticktext=[f"{hour:02d}:00" for hour in hours], **place)
+    hours = list(range(0, 25 if last else 24, every))
+    axis = {"title": {"text": f"Local time of day ({zone})"}, "tickvals": hours, "ticktext": [f"{hour:02d}:00" for hour in hours]}
+    figure.update_xaxes(**{**axis, "range": [0, 24], **more})
 
 
 def period(first: np.datetime64, last: np.datetime64) -> str:
@@ -181,6 +183,29 @@ def chosen(frame: pd.DataFrame, channel: str | None) -> str:
 def is_binned(x: Any) -> bool:
     """Say whether this is what `resample` returned."""
     return isinstance(x, pd.DataFrame) and {"coverage", "mean_power"} <= set(x.columns)
+
+
+def one_channel(frame: pd.DataFrame, channel: str | None) -> tuple[pd.DataFrame, str]:
+    """Return the rows of the named channel, else of the first delivered electric one, else of the first; and what to say of the others."""
+    groups = [frame.iloc[rows] for rows in channels(frame)]
+    if channel is not None:
+        groups = [group for group in groups if group["channel"].iloc[0] == channel]
+        if len(groups) > 1:
+            raise ConfigurationError(
+                f"{len(groups)} usage points have a channel {channel!r}", hint="Select one: feed.select(usage_point=...)."
+            )
+    if not groups:
+        text = "there is nothing to draw" if channel is None else f"no channel is called {channel!r}"
+        raise ConfigurationError(text, hint="See feed.channels for what there is.")
+    if channel is None and "flow" in frame.columns:
+        groups.sort(key=lambda group: ("measure" in group and np.isnan(watts_of(group)), group["flow"].iloc[0] != "delivered"))
+    others = f" (1 of {len(groups)} channels)" if len(groups) > 1 else ""
+    return groups[0], others
+
+
+def intervals_of(x: Any) -> pd.DataFrame:
+    """Return what `resample` returned as it is, else the tidy frame."""
+    return x if is_binned(x) else drawable(x)
 
 
 def drawable(x: Any) -> pd.DataFrame:

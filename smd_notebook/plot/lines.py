@@ -23,6 +23,7 @@ from smd_notebook.plot.base import (
     drawable,
     each_of,
     inputs_of,
+    intervals_of,
     is_binned,
     legend_below,
     names_of,
@@ -154,7 +155,7 @@ def series(x: Any, *, channel: str | None = None, slider: bool = True, title: st
     >>> [trace.x0 for trace in figure.data], figure.layout.yaxis.title.text  # runs between the days on which the clock changes
     (['2024-01-01T00:00:00.000000', '2024-03-10T03:00:00.000000', '2024-11-03T01:00:00.000000'], 'Power (kW)')
     """
-    frame = x if is_binned(x) else drawable(x)
+    frame = intervals_of(x)
     every = [frame.iloc[rows] for rows in channels(frame)]
     fit = [one for one in every if one["measure"].iloc[0] in ("energy", "power", "volume") and channel in (None, one["channel"].iloc[0])]
     if not fit:
