@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from smd_notebook.access import custodians as custodians
     from smd_notebook.access import inbox as inbox
     from smd_notebook.access.credentials import Credentials as Credentials
+    from smd_notebook.access.fapi import FapiSession as FapiSession
     from smd_notebook.analysis.bins import resample as resample
     from smd_notebook.analysis.filling import fill as fill
     from smd_notebook.analysis.measures import metrics as metrics
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 #: Public name -> module it lives in; a module whose own name it is, is meant itself.
 _PUBLIC = {
     "Credentials": "access.credentials",
+    "FapiSession": "access.fapi",
     "Feed": "feed",
     "Finding": "errors",
     "Sandbox": "practice.sandbox",

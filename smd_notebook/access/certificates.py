@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from smd_notebook.espi.resources import Secret
 
-__all__ = ["Check", "check_certificate", "new_request"]
+__all__ = ["Check", "check_certificate", "load_identity", "new_request"]
 
 Outcome = Literal["ok", "warning", "failed", "unknown"]
 _LEAST_BITS = 2048
@@ -130,6 +130,30 @@ def _load(
         found = f"{(key or certificate).name} holds no key that can be read, or its passphrase is another"
         return chain, None, Check("private key", "failed", found, "It begins with -----BEGIN PRIVATE KEY----- or -----BEGIN ENCRYPTED ...")
     return chain, private, None
+
+
+def load_identity(
+    certificate: Path, key: Path | None = None, passphrase: Secret | None = None
+) -> tuple[list[x509.Certificate], PrivateKeyTypes]:
+    """Return the certificates, one's own first, and the private key.
+
+    Parameters
+    ----------
+    certificate, key : Path
+        As for `check_certificate`.
+    passphrase : Secret, optional
+        What the key is encrypted with.
+
+    Raises
+    ------
+    ConfigurationError
+        If they cannot be read.
+    """
+    chain, private, problem = _load(certificate, key, passphrase)
+    if private is None:
+        text, hint = (problem.found, problem.advice) if problem else (f"{certificate.name} holds no key", "")
+        raise ConfigurationError(text, hint=hint)
+    return chain, private
 
 
 def _bytes_of(path: Path) -> bytes:

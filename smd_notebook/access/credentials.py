@@ -15,13 +15,13 @@ import tomllib
 import warnings
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from smd_notebook.access.files import read_private
 from smd_notebook.errors import ConfigurationError, needs
 from smd_notebook.espi.resources import Secret
 
-__all__ = ["Credentials", "load_chain", "on_binder"]
+__all__ = ["Credentials", "Identity", "load_chain", "on_binder"]
 
 _SECRETS = ("client_secret", "key_passphrase", "registration_token")
 _PATHS = ("certificate", "key")
@@ -45,6 +45,22 @@ _VAULTS = ("keyring.backends.macOS", "keyring.backends.SecretService", "keyring.
 def on_binder() -> bool:
     """Tell whether this is a Binder: a public machine that others run and nobody keeps."""
     return any(os.environ.get(name) for name in ("BINDER_SERVICE_HOST", "BINDER_LAUNCH_HOST"))
+
+
+class Identity(Protocol):
+    """What a client shows in the TLS handshake: a certificate, its key, and what that is encrypted with."""
+
+    @property
+    def certificate(self) -> str | Path | None:
+        """PEM file of the certificate and those above it, or a PKCS#12 file."""
+
+    @property
+    def key(self) -> str | Path | None:
+        """PEM file of the private key, where that is not in `certificate`."""
+
+    @property
+    def key_passphrase(self) -> Secret | None:
+        """What the key, or the PKCS#12 file, is encrypted with."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -261,36 +277,36 @@ def _vault() -> Any:
 # -- certificate and key ---------------------------------------------------------------------------------------------------------------
 
 
-def load_chain(context: ssl.SSLContext, credentials: Credentials) -> None:
+def load_chain(context: ssl.SSLContext, identity: Identity) -> None:
     """Give certificate and private key to the context that shows them to the custodian.
 
     Parameters
     ----------
     context : ssl.SSLContext
         The context, which goes to no other origin.
-    credentials : Credentials
-        Where they are.
+    identity : Identity
+        Where they are, such as `Credentials`.
 
     Raises
     ------
     ConfigurationError
         Where there is none, a file cannot be read, the passphrase is wrong, or key and certificate do not belong together.
     """
-    if credentials.certificate is None:
+    if identity.certificate is None:
         raise ConfigurationError(
             "this utility wants a client certificate, and the credentials name none",
             hint="Name it by SMD_CERT and SMD_KEY, or by certificate and key of Credentials.",
         )
-    certificate = Path(credentials.certificate).expanduser()
-    key = Path(credentials.key).expanduser() if credentials.key else certificate
+    certificate = Path(identity.certificate).expanduser()
+    key = Path(identity.key).expanduser() if identity.key else certificate
     for path in {certificate, key}:
         if not path.is_file():
             raise ConfigurationError(f"{path.name} is not there", hint="Check SMD_CERT and SMD_KEY, or certificate and key.")
     if certificate.suffix.lower() in (".p12", ".pfx"):
-        _load_pkcs12(context, certificate, credentials.key_passphrase)
+        _load_pkcs12(context, certificate, identity.key_passphrase)
     else:
         _check_mode(key)
-        _load_pem(context, certificate, key, credentials.key_passphrase)
+        _load_pem(context, certificate, key, identity.key_passphrase)
 
 
 def _check_mode(key: Path) -> None:

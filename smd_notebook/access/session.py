@@ -26,7 +26,7 @@ from smd_notebook.access.custodian import Custodian, origin_of
 from smd_notebook.access.failures import PROBLEMS, network_error, read_whole
 from smd_notebook.access.redact import guard_logs, hide
 from smd_notebook.access.replies import TokenReply, is_page, refusal, token_reply
-from smd_notebook.access.transport import CustodianAdapter, tls_context
+from smd_notebook.access.transport import OriginAdapter, client_context
 from smd_notebook.errors import ConfigurationError, Network, SmdError, Unavailable
 from smd_notebook.espi.resources import Secret
 
@@ -60,7 +60,7 @@ class _AnyGrant(OauthClient):
 class _Http(OAuth2Session):
     """One conversation, without what the environment and redirects would add."""
 
-    def __init__(self, client_id: str, adapter: CustodianAdapter) -> None:
+    def __init__(self, client_id: str, adapter: OriginAdapter) -> None:
         super().__init__(client=_AnyGrant(client_id))
         self.trust_env = False
         self.adapters.clear()
@@ -118,13 +118,18 @@ class Session:
             raise ConfigurationError("time-outs must be above 0")
         self.custodian, self.credentials, self.gate = custodian, credentials, gate
         self._timeout, self._proxy, self._sleep = timeout, proxy, sleep
-        self._context = tls_context(custodian, credentials, total)
+        self._context = client_context(
+            total=total,
+            ca_bundle=custodian.ca_bundle,
+            tls_maximum=custodian.tls_maximum,
+            identity=credentials if custodian.mutual_tls else None,
+        )
         self._http = self._open()
         hide(credentials.client_secret, credentials.key_passphrase, credentials.registration_token)
         guard_logs()
 
     def _open(self) -> _Http:
-        adapter = CustodianAdapter(self.custodian.origins, self._context, self._timeout, self._proxy)
+        adapter = OriginAdapter(self.custodian.origins, self._context, self._timeout, self._proxy)
         return _Http(self.credentials.client_id, adapter)
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ssl
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import certifi
@@ -16,14 +17,14 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPSConnection
 from urllib3.connectionpool import HTTPSConnectionPool
 
-from smd_notebook.access.credentials import Credentials, load_chain
-from smd_notebook.access.custodian import Custodian, origin_of
+from smd_notebook.access.credentials import Identity, load_chain
+from smd_notebook.access.custodian import origin_of
 from smd_notebook.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response
 
-__all__ = ["CustodianAdapter", "tls_context"]
+__all__ = ["OriginAdapter", "client_context"]
 
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
@@ -69,17 +70,21 @@ class _Pool(HTTPSConnectionPool):
     ConnectionCls = _Connection
 
 
-def tls_context(custodian: Custodian, credentials: Credentials, total: float) -> ssl.SSLContext:
-    """Return what TLS to a custodian rests on.
+def client_context(
+    *, total: float, ca_bundle: str | Path | None = None, tls_maximum: str | None = None, identity: Identity | None = None
+) -> ssl.SSLContext:
+    """Return what TLS to a server rests on.
 
     Parameters
     ----------
-    custodian : Custodian
-        Whose authorities, TLS versions and wish for a certificate hold.
-    credentials : Credentials
-        Where the certificate is; it is not touched where the custodian wants none.
     total : float
         How long a reply may take from the request to its last byte [s].
+    ca_bundle : str or Path, optional
+        PEM file of the authorities that the server's certificate may come from; by default those that come with certifi.
+    tls_maximum : {"1.2", "1.3"}, optional
+        The newest TLS version to offer.
+    identity : Identity, optional
+        Certificate and key to show to the server; by default none.
 
     Raises
     ------
@@ -89,19 +94,19 @@ def tls_context(custodian: Custodian, credentials: Credentials, total: float) ->
     context = _Context(ssl.PROTOCOL_TLS_CLIENT)
     context.total = total
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if custodian.tls_maximum:
-        context.maximum_version = _VERSIONS[custodian.tls_maximum]
+    if tls_maximum:
+        context.maximum_version = _VERSIONS[tls_maximum]
     try:
-        context.load_verify_locations(custodian.ca_bundle or certifi.where())
+        context.load_verify_locations(ca_bundle or certifi.where())
     except OSError:  # ssl.SSLError among them
         raise ConfigurationError("ca_bundle cannot be read", hint="It must be a file of PEM certificates.") from None
     context.set_alpn_protocols(["http/1.1"])
-    if custodian.mutual_tls:
-        load_chain(context, credentials)
+    if identity is not None:
+        load_chain(context, identity)
     return context
 
 
-class CustodianAdapter(HTTPAdapter):
+class OriginAdapter(HTTPAdapter):
     """What carries requests to a custodian's origins, and refuses to carry them anywhere else.
 
     Parameters
@@ -109,7 +114,7 @@ class CustodianAdapter(HTTPAdapter):
     origins : tuple of str
         Scheme, host and port of each.
     context : ssl.SSLContext
-        From `tls_context`.
+        From `client_context`.
     timeout : tuple of (float, float)
         For a connection, and for each part of a reply [s].
     proxy : str, optional
