@@ -1,95 +1,102 @@
-"""The shape of a day: what it says of a clock, by days whose night and noon are known by construction."""
+"""Shapes of days: the table known beforehand, arithmetic by hand, days on which the clock changes, and gaps."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
-
 import numpy as np
+import pandas as pd
 import pytest
 
-from smd_notebook.espi.model import MISSING, Channel
-from smd_notebook.shapes import shape_of
+import smd_notebook as smd
+from smd_notebook.analysis import resample, shape_metrics
+from smd_notebook.errors import ConfigurationError, SmdWarning
 
-from .clocks import channel
+from .tidy import lapse_frame, regular, tidy
 
-BY_ITSELF = "which proves nothing by itself"
-ZONE = "America/Phoenix"  # seven hours behind, all year
-
-
-def made(by_hour: dict[int, int], days: int = 10, *, sun: bool = False, step: int = 3600, **changes: Any) -> Channel:
-    """Days of 100 an interval, but in some hours of the wall clock."""
-    first = 1_700_006_400 // 86_400 * 86_400 + 7 * 3600  # midnight there
-    starts = list(range(first, first + days * 86_400, step))
-    one = channel(starts, starts, [step] * len(starts), ZONE, "hourly", "one", "sun" if sun else "flat")
-    (block,) = one.blocks
-    value = np.array([by_hour.get((at - first) // 3600 % 24, 100) for at in starts])
-    return replace(one, blocks=(replace(block, readings=replace(block.readings, value=value)),), **changes)
+NUMBERS = ["near_base", "near_peak", "base_peak_ratio", "high_duration", "high_span", "rise_time", "fall_time"]
 
 
-NIGHT = {2: 20, 3: 10, 4: 20}
-NOON = {11: 800, 12: 1000, 13: 800} | dict.fromkeys((*range(11), *range(14, 24)), 0)
+def test_two_days_of_lapse():
+    days = shape_metrics(lapse_frame()).set_index("date")
+    assert len(days) == 366
+    table = {
+        "2024-01-10": [240.0, 2198.5, 4.0, 0.25, 0.25, 16],
+        "2024-07-31": [244.0, 6958.5, 7.0, 0.25, 1.25, 28],
+    }
+    for day, (base, peak, duration, rise, fall, n_high) in table.items():
+        row = days.loc[day]
+        assert row[["near_base", "near_peak", "high_duration", "rise_time", "fall_time"]].tolist() == [base, peak, duration, rise, fall]
+        assert (row["n"], row["n_high"], row["unit"], row["coverage"]) == (96, n_high, "W", 1)
+        assert row["high_span"] == duration  # slots 68 to 83, and 52 to 79: without a break
+        assert row["base_peak_ratio"] == pytest.approx(base / peak)
+    assert smd.cite(shape_metrics(lapse_frame())).endswith("values as computed")
 
 
-@pytest.mark.parametrize(
-    ("home", "hypothesis", "fits", "words"),
-    [
-        (made(NIGHT), "utc", True, f"agrees, {BY_ITSELF}: least is used about 03:00 as declared"),
-        # written as UTC: what is declared 03:00 was 10:00
-        (
-            made(NIGHT),
-            "wall",
-            False,
-            f"disagrees, {BY_ITSELF}: least is used about 10:00 by that clock, 03:00 as declared",
-        ),
-        (
-            made({19: 20, 20: 10, 21: 20}),
-            "standard",
-            True,
-            f"agrees, {BY_ITSELF}: least is used about 03:00 by that clock, 20:00 as declared",
-        ),
-        (made({11: 20, 12: 10, 13: 20}), "utc", None, "does not tell: least is used about 12:00 as declared"),  # the sun may have saved it
-        (made({19: 20, 20: 10, 21: 20}), "utc", False, f"disagrees, {BY_ITSELF}: least is used about 20:00 as declared"),
-        (made(NIGHT), "as:America/Denver", None, "does not tell: least is used about 04:00 by that clock, 03:00 as declared"),
-        (
-            made(NOON, sun=True),
-            "utc",
-            True,
-            f"agrees, {BY_ITSELF}: the middle of what the sun gives lies in the hour from 12:00",
-        ),
-        (made(NOON, sun=True), "wall", False, "the hour from 19:00 by that clock, 12:00 as declared"),
-        (made(NIGHT, step=900), "utc", True, "about 03:00"),
-    ],
-)
-def test_what_it_says(home: Channel, hypothesis: str, fits: bool | None, words: str) -> None:
-    if hypothesis == "as:America/Denver":  # in summer Denver is an hour ahead, so that what it converted reads an hour early
-        home = shifted(home, 200 * 86_400)
-    shape = shape_of(home, hypothesis, ZONE)
-    assert shape is not None
-    assert shape.fits is fits
-    assert words in shape.words
+def test_one_day_by_hand():
+    # hours: 0..3 at 100 W, 4 at 500, 5..6 at 1000, 7 at 400, 8 at 1000, 9..22 at 300, 23 at 100
+    watts = [100] * 4 + [500] + [1000] * 2 + [400] + [1000] + [300] * 14 + [100]
+    row = shape_metrics(regular("2024-01-10", 24, watts, length="1h")).iloc[0]
+    assert (row["near_base"], row["near_peak"]) == (100, 1000)  # threshold 550, base up to 280
+    assert row["high_duration"] == 3
+    assert row["high_span"] == 4  # 05:00 to 09:00
+    assert row["rise_time"] == 2  # the last at base begins at 03:00, the first high one at 05:00
+    assert row["fall_time"] == 15  # the last high one begins at 08:00, the next at base at 23:00
 
 
-def shifted(home: Channel, seconds: int) -> Channel:
-    (block,) = home.blocks
-    return replace(home, blocks=(replace(block, readings=replace(block.readings, start=block.readings.start + seconds)),))
+def test_what_is_not_seen_is_missing():
+    # high from the start, and no base afterwards: neither rise nor fall began within the day
+    row = shape_metrics(regular("2024-01-10", 24, [1000.0] * 12 + [600.0] * 11 + [100.0], length="1h")).iloc[0]
+    assert np.isnan(row["rise_time"])
+    assert row["fall_time"] == 12
+    flat = shape_metrics(regular("2024-01-10", 24, 0.0, length="1h")).iloc[0]
+    assert (flat["near_base"], flat["high_duration"]) == (0, 24)
+    assert flat[["base_peak_ratio", "rise_time", "fall_time"]].isna().all()
 
 
-@pytest.mark.parametrize(
-    "home",
-    [
-        made({}),
-        made({3: 95}),
-        made(NIGHT, days=6),
-        made(NIGHT, step=7200),
-        made(NIGHT, service="gas"),
-        made(NIGHT, flow="net"),
-        made(NIGHT, measure="register"),
-        replace(made(NIGHT), blocks=()),
-        made(dict.fromkeys(range(24), MISSING)),
-        made(NIGHT | {7: MISSING}),
-    ],
-    ids=["even", "hardly uneven", "few days", "long steps", "gas", "net", "register", "no readings", "no values", "no such hour"],
-)
-def test_where_no_shape_can_be_seen(home: Channel) -> None:
-    assert shape_of(home, "utc", ZONE) is None
+def test_days_on_which_the_clock_changes():
+    days = shape_metrics(lapse_frame()).set_index("date")
+    assert days.loc["2024-03-10", ["n", "coverage"]].tolist() == [92, 1]
+    assert days.loc["2024-11-03", ["n", "coverage"]].tolist() == [100, 1]
+    assert days.loc[["2024-03-10", "2024-11-03"], NUMBERS].notna().all().all()
+
+
+def test_missing_days_stay_missing():
+    frame = lapse_frame()
+    gap = (frame["start"] >= "2024-06-01 00:00-07:00") & (frame["start"] < "2024-07-16 00:00-07:00")  # 45 days
+    for gappy in (frame[~gap], frame.assign(value=frame["value"].where(~gap))):
+        days = shape_metrics(gappy)
+        assert len(days) == 366
+        assert days[NUMBERS].isna().all(axis=1).sum() == 45
+        assert (days["coverage"] == 0).sum() == 45
+
+
+def test_a_day_that_is_covered_in_part():
+    frame = regular("2024-01-10", 24, np.arange(24.0), length="1h").drop(index=range(11, 24))
+    assert shape_metrics(frame)[NUMBERS].isna().all().all()
+    asked = shape_metrics(frame, min_coverage=0.4).iloc[0]
+    assert asked["coverage"] == pytest.approx(11 / 24)
+    assert asked["near_peak"] == np.quantile(np.arange(11.0), 0.975)
+    nearly = regular("2024-01-10", 96, 1.0).drop(index=range(5))
+    assert shape_metrics(nearly)["near_base"].tolist() == [4]
+
+
+def test_intervals_across_midnight_and_of_unlike_lengths():
+    start = ["2024-01-10 23:30", "2024-01-11 00:30"]
+    days = shape_metrics(tidy(start, [100.0, 300.0], length="1h"), min_coverage=0)
+    assert days["n"].tolist() == [1, 2]
+    assert days["high_duration"].tolist() == [0.5, 1.0]
+    # half an hour at 100 W stands at 0, an hour at 300 W at 1
+    assert days["near_base"].tolist() == pytest.approx([100, 105])
+
+
+def test_gas_bins_and_several_meters():
+    gas = regular("2024-01-01", 3, 24.0, length="1D", service="gas", unit="therm", channel="gas delivered")
+    hourly = regular("2024-01-01", 24, 2.0, length="1h", service="gas", unit="therm", channel="gas by the hour", usage_point="2")
+    with pytest.warns(SmdWarning, match="'gas delivered'.*longer than 1 h"):
+        days = shape_metrics(pd.concat([gas, hourly], ignore_index=True))
+    assert days[["usage_point", "near_base", "unit"]].to_numpy().tolist() == [["2", 2.0, "therm/h"]]
+    with pytest.raises(ConfigurationError, match="longer than 1 h"):
+        shape_metrics(gas)
+    with pytest.raises(ConfigurationError, match="longer than 1 h"):
+        shape_metrics(resample(lapse_frame()[:960], "1D"))
+    assert len(shape_metrics(resample(lapse_frame()[:960], "1h"))) == 10
+    assert shape_metrics(regular("2024-01-01", 0, 1.0)).empty

@@ -10,12 +10,16 @@ from smd_notebook.analysis.measures import metrics
 from smd_notebook.analysis.passport import cite, stamp
 from smd_notebook.analysis.profiles import profile
 from smd_notebook.analysis.rates import load_tariff
+from smd_notebook.analysis.shapes import shape_metrics
 from smd_notebook.analysis.sides import net, wide
+from smd_notebook.analysis.typical import TypicalDays, entropy, typical_days
 
 __all__ = [
+    "TypicalDays",
     "bill",
     "cite",
     "duration_curve",
+    "entropy",
     "fill",
     "heatmap",
     "load_tariff",
@@ -25,7 +29,9 @@ __all__ = [
     "quality_map",
     "ramps",
     "resample",
+    "shape_metrics",
     "stamp",
     "tou_shares",
+    "typical_days",
     "wide",
 ]
