@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Event
 
 from smd_notebook.errors import ConfigurationError, SmdError
 
@@ -33,7 +35,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     convert.add_argument("--tz", help="IANA time zone, where the feed's own is wrong or missing")
     convert.add_argument("--alias", action="store_true", help="replace identifiers and leave out what is personal, for publishing")
     versions = commands.add_parser("versions", help="show the versions of everything that matters")
+    sandbox = commands.add_parser("sandbox", help="run a practice utility on this machine, for any third party's software")
+    sandbox.add_argument(
+        "--dir", required=True, metavar="DIR", help="folder for sandbox.json (all that a client needs), certificates and keys"
+    )
+    sandbox.add_argument("--port", type=int, default=0, metavar="N", help="port of the API; by default any that is free")
+    sandbox.add_argument("--portal-port", type=int, default=0, metavar="M", help="port of the portal; by default any that is free")
+    sandbox.add_argument(
+        "--notify-url", metavar="URL", help="where notifications go; an https server there needs inbox_certificate of sandbox.json"
+    )
+    sandbox.add_argument("--portal-uri", metavar="URL", help="where customers go who begin at the utility")
+    sandbox.add_argument("--scope-selection-uri", metavar="URL", help="where the OAuth test begins")
+    sandbox.add_argument(
+        "--redirect-uri", action="append", default=[], metavar="URL", help="address for codes; those of this machine need none"
+    )
+    sandbox.add_argument(
+        "--variant", nargs="+", action="extend", default=[], metavar="NAME", help="behave otherwise than PG&E: see docs/practice.md"
+    )
+    sandbox.add_argument(
+        "--household", nargs="+", action="extend", metavar="NAME", help="whose data the customers have: solar-home, apartment:2, ..."
+    )
+    sandbox.add_argument("--rate-limits", action="store_true", help="refuse more than 1 request a second, 2000 an hour, 20 000 a day")
     summary.set_defaults(run=_summary)
+    sandbox.set_defaults(run=_sandbox)
     convert.set_defaults(run=_convert)
     versions.set_defaults(run=_versions)
     chosen = parser.parse_args(arguments)
@@ -77,6 +101,34 @@ def _convert(chosen: argparse.Namespace) -> None:
         raise ConfigurationError(f"what {out.name} should be cannot be told from its ending", hint="Use one of " + ", ".join(writers) + ".")
     writers[suffix](out)
     print(f"{out}: {sum(map(len, feed.channels)):,} readings of {len(feed.channels)} channels")
+
+
+def _sandbox(chosen: argparse.Namespace) -> None:
+    from smd_notebook.practice.sandbox import Sandbox
+
+    settings = {"households": chosen.household} if chosen.household else {}
+    stop = Event()
+    before = {one: signal.signal(one, lambda *_: stop.set()) for one in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        (Path(chosen.dir) / "sandbox.json").unlink(missing_ok=True)  # of a run that was killed: whoever waits for it waits for ours
+        with Sandbox(
+            folder=chosen.dir,
+            port=chosen.port,
+            portal_port=chosen.portal_port,
+            notify_url=chosen.notify_url,
+            portal_uri=chosen.portal_uri,
+            scope_selection_uri=chosen.scope_selection_uri,
+            redirect_uris=chosen.redirect_uri,
+            variants=chosen.variant,
+            rate_limits=chosen.rate_limits,
+            **settings,
+        ) as utility:
+            print(f"{utility.write_description()}: all that a client needs\nportal: {utility.portal_url}\nCtrl-C ends it", flush=True)
+            while not stop.wait(1):  # on Windows a signal does not end a longer wait
+                pass
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 def _versions(_: argparse.Namespace) -> None:

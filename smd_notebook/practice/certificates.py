@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import ssl
 from pathlib import Path
 
 import trustme
 
-__all__ = ["Certificates", "thumbprint", "write_private"]
+from smd_notebook.access.files import write_private
+
+__all__ = ["Certificates", "thumbprint"]
 
 _HOSTS = ("127.0.0.1", "localhost", "::1")
-
-
-def write_private(path: Path, data: bytes) -> Path:
-    """Write a file that only its owner can read, from its first byte on."""
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(data)
-    return path
 
 
 def thumbprint(pem: str) -> str:
@@ -37,8 +30,8 @@ class Certificates:
     def __init__(self, folder: Path) -> None:
         self._authority = trustme.CA(organization_name="Practice utility")
         self.folder = folder
-        self.files: list[Path] = []
-        self.ca = self._write("ca.pem", self._authority.cert_pem.bytes())
+        self._written: list[Path] = []
+        self.ca = self.write("ca.pem", self._authority.cert_pem.bytes())
         self.client, self.client_key = self.issue("client", rsa=True)
         self.server, self.server_key = self.issue("server", rsa=True)
         self.notifier, self.notifier_key = self.issue("notifier")
@@ -50,7 +43,7 @@ class Certificates:
         kind = trustme.KeyType.RSA if rsa else trustme.KeyType.ECDSA
         leaf = self._authority.issue_cert(*_HOSTS, common_name=f"practice {name}", organization_name="Practice utility", key_type=kind)
         chain = b"".join(one.bytes() for one in leaf.cert_chain_pems)
-        return self._write(f"{name}.pem", chain), self._write(f"{name}.key", leaf.private_key_pem.bytes())
+        return self.write(f"{name}.pem", chain), self.write(f"{name}.key", leaf.private_key_pem.bytes())
 
     def context(self, *, newest: ssl.TLSVersion = ssl.TLSVersion.MAXIMUM_SUPPORTED) -> ssl.SSLContext:
         """Return the server's side: it asks for a certificate, and lets in who has none, to be told so in words."""
@@ -63,10 +56,12 @@ class Certificates:
 
     def remove(self) -> None:
         """Delete what was written."""
-        for path in self.files:
+        for path in self._written:
             path.unlink(missing_ok=True)
 
-    def _write(self, name: str, data: bytes) -> Path:
-        path = write_private(self.folder / name, data)
-        self.files.append(path)
+    def write(self, name: str, data: bytes) -> Path:
+        """Write a file into the folder (0600)."""
+        path = self.folder / name
+        write_private(path, data)
+        self._written.append(path)
         return path

@@ -25,7 +25,7 @@ _PEOPLE = (
 )
 #: Kinds of data that a customer may grant: key -> heading, words, and the function blocks of the standard that it stands for.
 GROUPS: dict[str, tuple[str, str, tuple[int, ...]]] = {
-    "usage": ("Energy usage", "How much you used in each interval of the day (15 minutes, an hour or a day), up to two years back", (4,)),
+    "usage": ("Energy usage", "How much you used in each interval of the day (15 minutes, an hour or a whole day)", (4,)),
     "billing": ("Billing", "The dates of your bills, their totals and the charges on them", (15, 16)),
     "account": ("Account", "Your name, your account number and the address of the service", (46, 47)),
 }

@@ -72,7 +72,8 @@ def login_page(session: str, third_party: str, customers: Iterable[Customer], *,
             "password", "Password", kind="password", auto="current-password"
         )
         button, words = "Sign in", "Use the email and password of your online account."
-    rows = [[escape(one) for one in (each.name, each.email, each.password, each.account, each.postcode)] for each in customers]
+    shown = (("Account number", "account"), ("ZIP", "postcode")) if guest else (("Email", "email"), ("Password", "password"))
+    rows = [[escape(getattr(each, field)) for field in ("name", *(field for _, field in shown))] for each in customers]
     return _page(
         "Sign in",
         f"<h1>Sign in to share your data</h1><p><strong>{escape(third_party)}</strong> asks for your energy data. "
@@ -83,7 +84,7 @@ def login_page(session: str, third_party: str, customers: Iterable[Customer], *,
         f'<div class="actions"><button class="primary" name="go" value="sign-in">{button}</button>'
         '<button name="go" value="cancel" formnovalidate>Cancel</button></div></form>'
         '<aside aria-labelledby="people"><h2 id="people">Made-up customers to sign in as</h2>'
-        f"{_table(('Name', 'Email', 'Password', 'Account number', 'ZIP'), rows)}</aside>",
+        f"{_table(('Name', *(head for head, _ in shown)), rows)}</aside>",
     )
 
 

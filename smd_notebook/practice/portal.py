@@ -174,12 +174,15 @@ class Portal:
         points = [one for one in request.form.getlist("agreement") if one in known]
         groups = request.form.getlist("group")
         dated = request.form.get("length") == "date"
-        until = request.form.get("until", "") if dated else ""
-        choice = Choice(points, groups, until, _day(visit.earliest))
+        until = request.form.get("until", "")
+        unsaid = not dated and until not in ("", _day(visit.preferred))
+        choice = Choice(points, groups, until if dated or unsaid else "", _day(visit.earliest))
         if not points:
             return self._ask(name, visit, visit.customer, choice, "Choose at least one service agreement.")
         if not groups:
             return self._ask(name, visit, visit.customer, choice, "Choose at least one kind of data.")
+        if unsaid:
+            return self._ask(name, visit, visit.customer, choice, "You chose a last day, but not that access ends with it.")
         try:
             end = _end_of(date.fromisoformat(until)) if dated else None
         except (ValueError, OverflowError):

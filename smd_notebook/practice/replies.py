@@ -26,6 +26,7 @@ __all__ = [
     "batch_list",
     "customer_feed",
     "join_feeds",
+    "only",
     "other_feed",
     "part_of",
     "token_reply",
@@ -60,6 +61,7 @@ class Application:
     client_secret: str = field(default_factory=lambda: token_hex(16), repr=False)
     id: str = field(default_factory=lambda: str(uuid4()))
     third_party_id: str = "50098"
+    since: float = 0.0
     notify_url: str | None = None
     portal_uri: str | None = None
     scope_selection_uri: str | None = None
@@ -84,6 +86,8 @@ def part_of(document: Document, kind: str, path: str = "") -> Document | None:
     name = _FIELDS[kind]
     found = tuple(one for one in getattr(document, name) if path in one.entry.href + "/")
     empty: dict[str, Any] = dict.fromkeys((*_FIELDS.values(), "program_mappings", "channels", "findings"), ())
+    if kind == "IntervalBlock":  # has its address from what is above it
+        empty |= {above: getattr(document, above) for above in ("usage_points", "meter_readings", "reading_types")}
     if kind == "MeterReading":  # without readings, the writer takes them for nothing
         name, found = "others", tuple(Other(kind, {}, one.entry) for one in found)
     return link(replace(document, **(empty | {name: found}))) if found else None
@@ -98,20 +102,31 @@ def written(document: Document, endpoint: str, subscription: str, address: str) 
     return data.replace(BASE.encode(), endpoint.encode())
 
 
+def _entries(feed: bytes) -> tuple[bytes, list[bytes], bytes]:
+    """Return what stands before the entries of a feed, the entries, and what stands behind."""
+    begin, end = feed.index(_ENTRY), feed.index(_END)
+    return feed[:begin], [_ENTRY + one for one in feed[begin:end].split(_ENTRY)[1:]], feed[end:]
+
+
+def only(feed: bytes, kind: str) -> bytes:
+    """Return a feed with the entries of one kind of resource."""
+    before, entries, behind = _entries(feed)
+    return before + b"".join(one for one in entries if any(f"<ns0:{kind}{end}".encode() in one for end in " />")) + behind
+
+
 def bare(feed: bytes) -> bytes:
     """Return the first entry of a feed as a document of its own."""
-    close = b"</ns1:entry>"
-    entry = feed[feed.index(_ENTRY) + len(_ENTRY) : feed.index(close) + len(close)]
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{_ENTRY.decode()} xmlns:ns0="{_ESPI}" xmlns:ns2="{_ESPI}/customer"'.encode() + entry
+    first = _entries(feed)[1][0].strip()
+    declared = f'{_ENTRY.decode()} xmlns:ns0="{_ESPI}" xmlns:ns2="{_ESPI}/customer"'.encode()
+    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + first.replace(_ENTRY, declared, 1)
 
 
 def join_feeds(feeds: Sequence[bytes]) -> bytes | None:
     """Return one feed with the entries of several, each resource once; None of none."""
     if not feeds:
         return None
-    first = feeds[0][: feeds[0].index(_ENTRY)]
-    entries = dict.fromkeys(entry for feed in feeds for entry in feed[feed.index(_ENTRY) : feed.index(_END)].split(_ENTRY)[1:])
-    return first + b"".join(_ENTRY + entry for entry in entries) + feeds[0][feeds[0].index(_END) :]
+    before, _, behind = _entries(feeds[0])
+    return before + b"".join(dict.fromkeys(one for feed in feeds for one in _entries(feed)[1])) + behind
 
 
 def other_feed(address: str, title: str, now: float, entries: Iterable[Other]) -> bytes:
@@ -169,7 +184,7 @@ def application_feed(application: Application, api: str, portal: str, endpoint: 
         "client_id": application.client_id,
         "software_id": "NA",
         "software_version": "NA",
-        "client_id_issued_at": str(1000 * int(now)),
+        "client_id_issued_at": str(1000 * int(application.since)),
         "client_secret_expires_at": "0",
         "token_endpoint_auth_method": "client_secret_basic",
         "scope": application.scope,

@@ -20,6 +20,7 @@ from smd_notebook.practice.replies import (
     bare,
     customer_feed,
     join_feeds,
+    only,
     other_feed,
     part_of,
     written,
@@ -126,7 +127,7 @@ def _part(call: Call, kind: str, **ids: str) -> Response:
         if "i" in ids:
             raise says(404)
         return _atom(None)
-    data = written(found, call.utility.endpoint, one.id, call.address)
+    data = only(written(found, call.utility.endpoint, one.id, call.address), kind)
     return _atom(bare(data) if "i" in ids else data)
 
 

@@ -106,6 +106,7 @@ class Sandbox:
     ) -> None:
         for package in ("werkzeug", "trustme"):
             needs("The practice utility", package, "practice")
+        from smd_notebook.access.files import private_folder
         from smd_notebook.practice.api import Api
         from smd_notebook.practice.certificates import Certificates
         from smd_notebook.practice.customers import customers_of
@@ -121,10 +122,8 @@ class Sandbox:
         self._rate_limits = rate_limits
         customers = customers_of(households)
         with ExitStack() as undo:
-            temporary = folder is None
-            self.folder = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="practice-")) if folder is None else folder)
-            if not temporary:
-                self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            temporary = None if folder else undo.enter_context(tempfile.TemporaryDirectory(prefix="practice-"))
+            self.folder = private_folder(Path(folder or temporary or "").resolve())
             self._files = Certificates(self.folder)
             undo.callback(self._files.remove)
             deliver = None
@@ -140,6 +139,9 @@ class Sandbox:
             api = Server(Api(self._utility, self._files.registered), port, self._files.context(newest=newest))
             undo.callback(api.close)
             self._utility.api = f"https://127.0.0.1:{api.port}"
+            if "self-access" in chosen:
+                own = customers[0]
+                self._utility.grant(own, [one.usage_point for one in own.agreements], ("usage", "billing"), None)
             application.redirect_uris = [f"{self._utility.portal}/callback", *redirect_uris]
             undo.callback(self._utility.closing.set)
             self._undo = undo.pop_all()
@@ -281,9 +283,13 @@ class Sandbox:
         Raises
         ------
         ConfigurationError
-            Where a page shows an error instead of sending the customer on; with its words.
+            Where there is no such customer, or a page shows an error instead of sending the customer on; with its words.
         """
-        who = next(one for number, one in enumerate(self.customers) if customer in (number, one.name))
+        who = next((one for number, one in enumerate(self.customers) if customer in (number, one.name)), None)
+        if who is None:
+            raise ConfigurationError(
+                f"there is no customer {customer!r}", hint="Known: " + ", ".join(one.name for one in self.customers) + "."
+            )
         visit = Visit(authorization_url + ("&login=guest" if guest else ""), self.portal_url)
         if visit.left is None and visit.asks("password", "account"):
             shown = {"account": who.account, "postcode": who.postcode} if guest else {"email": who.email, "password": who.password}
@@ -311,14 +317,21 @@ class Sandbox:
         -------
         Feed
             All days and bills; the same values, identifiers and addresses as a download brings.
+
+        Raises
+        ------
+        ConfigurationError
+            Where there is no such subscription, or nothing in it.
         """
         from smd_notebook.feed import read
         from smd_notebook.practice.customers import Window
 
-        one = self._utility.grants.authorizations[str(subscription)]
+        one = self._utility.grants.authorizations.get(str(subscription))
+        if one is None:
+            raise ConfigurationError("the practice utility knows no such subscription")
         data = self._utility.data(one, f"{self._utility.endpoint}/Batch/Subscription/{one.id}", Window())
         if data is None:
-            raise ConfigurationError("nothing was granted that holds readings or bills")
+            raise ConfigurationError("there are no readings or bills in what was granted")
         return read(data)
 
     def revoke(self, subscription: Any) -> None:
@@ -368,12 +381,7 @@ class Sandbox:
 
     def write_description(self) -> Path:
         """Write `describe` to ``sandbox.json`` in its folder, mode 0600, and return the path; `close` deletes it."""
-        from smd_notebook.practice.certificates import write_private
-
-        path = self.folder / "sandbox.json"
-        write_private(self.folder / ".sandbox.json", json.dumps(self.describe(), indent=2).encode()).replace(path)
-        self._files.files.append(path)
-        return path
+        return self._files.write("sandbox.json", json.dumps(self.describe(), indent=2).encode())
 
     def close(self) -> None:
         """Stop: no thread, socket or file is left. Doing it twice is no error."""

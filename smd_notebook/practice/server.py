@@ -41,14 +41,16 @@ class Server(ThreadedWSGIServer):
     Raises
     ------
     ConfigurationError
-        Where the port is taken.
+        Where there is no such port, or it is taken.
     """
 
     def __init__(self, application: WSGIApplication, port: int = 0, context: ssl.SSLContext | None = None) -> None:
+        if not 0 <= port < 65_536:
+            raise ConfigurationError(f"there is no port {port}", hint="Choose one below 65536, or 0.")
         try:
             listener = socket.create_server(("127.0.0.1", port), backlog=128)
-        except (OSError, OverflowError) as error:
-            raise ConfigurationError(f"nothing can listen at port {port} of this machine: {error}", hint="Choose another, or 0.") from None
+        except OSError as error:
+            raise ConfigurationError(f"nothing can listen at port {port}: {error.strerror}", hint="Choose another, or 0.") from None
         with listener:  # werkzeug takes a copy; where it opens the port itself, it ends the program when it cannot
             super().__init__("127.0.0.1", port, application, _Handler, fd=listener.fileno())
         self.ssl_context = context  # only now, or werkzeug would shake hands where connections are accepted

@@ -79,6 +79,7 @@ class Utility:
         self.courier = courier
         self.api = self.portal = ""
         self._lock = Lock()
+        application.since = clock()
         application.registration_token = self.grants.issue("registration", float("inf"))
 
     @property

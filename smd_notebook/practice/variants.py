@@ -28,6 +28,7 @@ VARIANTS: dict[str, str] = {
     "atom-notifications": "a BatchList comes wrapped in an Atom feed (otherwise bare)",
     "limit-503": "who is too fast gets 503 (otherwise 429)",
     "no-retry-after": "replies to who is too fast name no time (otherwise `Retry-After`, in seconds)",
+    "self-access": "the first customer is the third party itself: its data is granted from the start, and the Authorization names the Bulk",
     "second-periods": "an Authorization's periods are in seconds, as the standard says (otherwise in milliseconds, as at PG&E)",
     "tls-1.2": "the API speaks TLS 1.2 only (otherwise also 1.3)",
 }
