@@ -171,8 +171,8 @@ def series_of(document: Document, zones: Sequence[str], *, keep: bool = False) -
         readings = _with_quality(_in_range(concatenated(channel), channel, findings), channel, findings)
         order = np.concatenate([_NO_ROWS, *(places[id(block)] + np.arange(len(block.readings)) for block in channel.blocks)])
         if not keep:
-            rows, conflicting = resolve(readings, updated_of(channel))
-            findings += _duplicates(readings, rows, conflicting, channel)
+            rows, conflicts = resolve(readings, updated_of(channel))
+            findings += _duplicates(readings, rows, conflicts, channel)
             if len(rows) != len(readings) or not bool((rows[1:] > rows[:-1]).all()):
                 readings, order = rows_of(readings, rows), order[rows]
         found.append(Series(channel, readings, zone, order))
@@ -216,16 +216,16 @@ def _with_quality(readings: Readings, channel: Channel, findings: list[Finding])
     return replace(readings, quality=np.where(without, np.int16(default), readings.quality))
 
 
-def _duplicates(readings: Readings, rows: npt.NDArray[np.intp], conflicting: npt.NDArray[np.bool_], channel: Channel) -> list[Finding]:
+def _duplicates(readings: Readings, rows: npt.NDArray[np.intp], conflicts: npt.NDArray[np.int64], channel: Channel) -> list[Finding]:
     given_up = len(readings) - len(rows)
     if not given_up:
         return []
     found = []
-    n = int(conflicting.sum())
-    if given_up > n:
+    same, conflicting = given_up - int(conflicts.sum()), conflicts > 0
+    if same:
         text = "readings were given more than once with the same value; each counts once"
-        found.append(Finding("duplicate-same", "info", text, channel=channel.label, n=given_up - n))
-    if n:
+        found.append(Finding("duplicate-same", "info", text, channel=channel.label, n=same))
+    if n := int(conflicting.sum()):
         start, duration = readings.start[rows][conflicting], readings.duration[rows][conflicting]
         text = "readings of the same interval have different values; the later updated one was taken, else the one of better quality"
         hint = "Compare them: feed.tidy(duplicates='keep')."

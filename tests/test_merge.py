@@ -180,7 +180,7 @@ def test_resolve_against_the_rule_spelled_out(rows: list[tuple[int, int, int, in
     """For each start and duration: a value before none, then the later update, then the better quality; the same whatever the order."""
     ranks = {code: rank for rank, code in enumerate((10, 12, 9, 8, 16, 13, 15, 11, 7, 14, 18, 0, 17, 19))} | {99: 4, MISSING_SMALL: 11}
 
-    def resolved(rows: list[tuple[int, int, int, int, float]]) -> list[tuple[int, int, int, int, float, bool]]:
+    def resolved(rows: list[tuple[int, int, int, int, float]]) -> list[tuple[int, int, int, int, float, int]]:
         n = len(rows)
         columns = {
             name: np.full(n, MISSING_SMALL, dtype=np.int16) if name in ("quality", "tou", "tier", "cpp") else np.full(n, MISSING)
@@ -189,16 +189,16 @@ def test_resolve_against_the_rule_spelled_out(rows: list[tuple[int, int, int, in
         for number, (start, duration, value, quality, _) in enumerate(rows):
             for name, one in (("start", start), ("duration", duration), ("value", value), ("quality", quality)):
                 columns[name][number] = one
-        kept, conflicting = resolve(Readings(**columns), np.array([row[4] for row in rows]))
-        return [(*rows[int(row)], bool(flag)) for row, flag in zip(kept, conflicting, strict=True)]
+        kept, conflicts = resolve(Readings(**columns), np.array([row[4] for row in rows]))
+        return [(*rows[int(row)], int(n)) for row, n in zip(kept, conflicts, strict=True)]
 
     found = resolved(rows)
     assert [one[:2] for one in found] == sorted({row[:2] for row in rows})
-    for start, duration, value, quality, updated, conflict in found:
+    for start, duration, value, quality, updated, conflicts in found:
         same = [row for row in rows if row[:2] == (start, duration)]
         best = max((row[2] != MISSING, row[4], ranks[row[3]]) for row in same)
         assert (value != MISSING, updated, ranks[quality]) == best
-        assert conflict == bool({row[2] for row in same} - {value, MISSING})
+        assert conflicts == sum(row[2] not in (value, MISSING) for row in same)
     assert {one[:3] for one in resolved(rows[::-1])} == {one[:3] for one in found}
 
 

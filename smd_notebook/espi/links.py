@@ -302,13 +302,16 @@ def find_by_links(found: Sequence[R], *entries: Entry | None) -> R | None:
 
 
 def usage_point_key(path: str, dialect: Dialect) -> str:
-    """Return what a UsagePoint is known by: its whole path, or the last part where the utility's are unique for ever.
+    """Return what a UsagePoint is known by: its whole path, or the last part where that is unique for ever.
+
+    It is at some utilities, and in what `Feed.alias` names and writes, so that a published file is the home that it was.
 
     >>> from smd_notebook.espi.dialects import STANDARD, dialect_named
     >>> usage_point_key("User/1/UsagePoint/01", STANDARD), usage_point_key("x/Subscription/9/UsagePoint/539", dialect_named("pge"))
     ('User/1/UsagePoint/01', '539')
     """
-    return path.rpartition("/")[2] if dialect.unique_usage_points else path
+    last = path.rpartition("/")[2]
+    return last if dialect.unique_usage_points or (last.startswith("home-") and path == f"UsagePoint/{last}") else path
 
 
 def _channel(

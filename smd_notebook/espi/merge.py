@@ -58,8 +58,8 @@ def instant(text: str) -> float:
 # -- the duplicates rule -----------------------------------------------------------------------------------------------------------------
 
 
-def resolve(readings: Readings, updated: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
-    """Return which rows stand, by start, and which of these a conflicting row was given up for.
+def resolve(readings: Readings, updated: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int64]]:
+    """Return which rows stand, by start, and how many conflicting rows were given up for each of these.
 
     Parameters
     ----------
@@ -72,12 +72,12 @@ def resolve(readings: Readings, updated: npt.NDArray[np.float64]) -> tuple[npt.N
     -------
     rows : array of intp
         Rows that stand, in the order of start and duration; rows without a start come last, all of them.
-    conflicting : array of bool, same length
-        Whether another value for the same start and duration was given up.
+    conflicting : array of int64, same length
+        How many rows of the same start and duration that have another value were given up.
     """
     start, duration, value = readings.start, readings.duration, readings.value
     if len(start) < 2 or bool((start[1:] > start[:-1]).all() and start[0] != MISSING):
-        return np.arange(len(start)), np.zeros(len(start), dtype=bool)
+        return np.arange(len(start)), np.zeros(len(start), dtype=np.int64)
     order = np.lexsort((_hash(readings), _rank(readings), updated, value != MISSING, duration, start))
     order = np.concatenate([order[start[order] != MISSING], np.flatnonzero(start == MISSING)])
     same = (start[order][1:] == start[order][:-1]) & (duration[order][1:] == duration[order][:-1]) & (start[order][1:] != MISSING)
@@ -85,7 +85,7 @@ def resolve(readings: Readings, updated: npt.NDArray[np.float64]) -> tuple[npt.N
     group = np.cumsum(np.concatenate([[True], ~same])) - 1
     kept = value[order][last][group]
     conflict = (value[order] != kept) & (value[order] != MISSING)
-    return order[last], np.bincount(group, weights=conflict, minlength=int(last.sum())) > 0
+    return order[last], np.bincount(group[conflict], minlength=int(last.sum()))
 
 
 def _rank(readings: Readings) -> npt.NDArray[np.int16]:

@@ -15,6 +15,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 
+from smd_notebook.espi.links import usage_point_key
 from smd_notebook.espi.model import (
     MISSING,
     MISSING_SMALL,
@@ -162,7 +163,7 @@ class _Writer:
         """Return the UsagePoint entry that a channel belongs to."""
         for one in self._document.usage_points:
             path = one.entry.path
-            if path and channel.usage_point == (path.rpartition("/")[2] if channel.dialect.unique_usage_points else path):
+            if path and channel.usage_point == usage_point_key(path, channel.dialect):
                 return one
         return self._document.usage_points[0] if len(self._document.usage_points) == 1 and not channel.usage_point else None
 
