@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from smd_notebook.errors import ConfigurationError
 
-__all__ = ["private_folder", "read_private", "write_private"]
+__all__ = ["locked", "private_folder", "read_private", "write_private"]
 
 _POSIX = os.name == "posix"  # elsewhere a mode says nothing, and a user's folders are their own
 
@@ -45,7 +47,7 @@ def private_folder(path: Path) -> Path:
     return path
 
 
-def write_private(path: Path, data: bytes) -> None:
+def write_private(path: Path, data: bytes, *, partial: Path | None = None) -> None:
     """Replace a file in one step, for its owner alone (0600); when this returns it is on the disk.
 
     A machine that stops in between leaves the old file or the new one, never half of either.
@@ -56,8 +58,15 @@ def write_private(path: Path, data: bytes) -> None:
         The file; its folder must be there.
     data : bytes
         What it holds from now on.
+    partial : Path, optional
+        What the new file is called until it is whole, for those who look for what a crash has left; only where nobody else writes at
+        the same time. By default a name that nobody has.
     """
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # mkstemp makes it 0600
+    if partial is None:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # mkstemp makes it 0600
+    else:
+        partial.unlink(missing_ok=True)
+        handle, name = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), str(partial)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -80,3 +89,38 @@ def _sync(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+@contextmanager
+def locked(path: Path, patience: float) -> Iterator[None]:
+    """Hold a lock file, alone of all threads and processes.
+
+    Parameters
+    ----------
+    path : Path
+        The lock file.
+    patience : float
+        How long to wait for it [s].
+
+    Raises
+    ------
+    ConfigurationError
+        Where the folder cannot be locked or written, or somebody has it for longer than that.
+    """
+    from filelock import FileLock, Timeout
+
+    try:
+        private_folder(path.parent)
+        one = FileLock(path, timeout=patience, mode=0o600)  # one for each use: threads exclude each other as processes do
+        one.acquire(poll_interval=0.02)
+    except Timeout:
+        problem = f"another process has had {path.name} locked for {patience / 60:.0f} minutes"
+        raise ConfigurationError(problem, hint="End the process that hangs.") from None
+    except (OSError, NotImplementedError):
+        raise ConfigurationError(
+            "the folder for shared state cannot be written or locked", hint="Choose another: FileStore(folder), RateGate(folder=...)."
+        ) from None
+    try:
+        yield
+    finally:
+        one.release()
