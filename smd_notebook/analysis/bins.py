@@ -56,9 +56,10 @@ def tidy_frame(x: Any) -> pd.DataFrame:
 
 def _numbered(names: pd.Series[Any]) -> Ints:
     """Return numbers for names in order of appearance. They come in long runs, which beats looking each one up tenfold."""
-    values = np.asarray(names, dtype=object)
-    heads = np.flatnonzero(np.append(True, values[1:] != values[:-1])) if values.size else np.empty(0, dtype="i8")
-    return np.repeat(pd.factorize(values[heads])[0].astype("i8"), np.diff(heads, append=values.size))
+    values: Any = names.array
+    changed = pd.array(values[1:] != values[:-1], dtype="boolean").fillna(True).to_numpy(dtype=bool)
+    heads = np.flatnonzero(np.concatenate([[True], changed])) if len(values) else np.empty(0, dtype="i8")
+    return np.repeat(pd.factorize(values.take(heads))[0].astype("i8"), np.diff(heads, append=len(values)))
 
 
 def labels_of(frame: pd.DataFrame) -> Ints:

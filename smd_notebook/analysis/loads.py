@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from smd_notebook.analysis.passport import stamp
-from smd_notebook.analysis.series import HOUR, labelled, local_times, series_of
+from smd_notebook.analysis.series import HOUR, labelled, local_times, rate_units, series_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,7 +70,7 @@ def duration_curve(x: Any, *, min_coverage: float = 1.0) -> pd.DataFrame:
     joined: dict[str, Any] = {name: np.concatenate(some) if some else np.empty(0) for name, some in parts.items()}
     columns = {
         "load": joined["load"],
-        "unit": pd.Series(np.repeat([one.rate_unit for one in found], sizes), dtype="str"),
+        "unit": rate_units(found, sizes),
         "duration": joined["duration"].astype("i8").view("m8[us]"),
         "hours": joined["hours"],
         "share": joined["share"],

@@ -33,7 +33,8 @@ def _digest(frame: pd.DataFrame) -> str:
     for position in range(frame.shape[1]):
         column = frame.iloc[:, position]
         if pd.api.types.is_datetime64_any_dtype(column.dtype):
-            sha.update(np.ascontiguousarray(pd.DatetimeIndex(column).as_unit("us").asi8).tobytes())
+            index = pd.DatetimeIndex(column)
+            sha.update(np.ascontiguousarray((index if index.unit == "us" else index.as_unit("us")).asi8).tobytes())
         elif pd.api.types.is_numeric_dtype(column.dtype):
             numbers = column.to_numpy(dtype="float64", na_value=np.nan)
             sha.update((np.where(np.isnan(numbers), np.nan, numbers) + 0.0).tobytes())  # one bit pattern for all NaNs, and for both zeros

@@ -11,7 +11,7 @@ from smd_notebook.analysis.calendar import DAY_TYPES, day_types, season_of_month
 from smd_notebook.analysis.edges import parse, wall_us
 from smd_notebook.analysis.passport import stamp
 from smd_notebook.analysis.quantiles import quantiles as grouped
-from smd_notebook.analysis.series import DAY, HOUR, Series, labelled, series_of
+from smd_notebook.analysis.series import DAY, HOUR, Series, labelled, rate_units, series_of
 from smd_notebook.analysis.spread import sums
 from smd_notebook.errors import ConfigurationError
 
@@ -178,7 +178,7 @@ def profile(
             columns[name] = numbers.astype("i8") + (name == "month")
         else:
             columns[name] = numbers.astype("f8")
-    columns["unit"] = pd.Series(np.repeat([one.rate_unit for one in found], sizes), dtype="str")
+    columns["unit"] = rate_units(found, sizes)
     out = labelled(frame, found, sizes, columns)
     inputs: dict[str, Any] = {"slot": slot, "by": list(keys), "min_coverage": min_coverage, "channels": len(found)}
     inputs["zone"] = ", ".join(sorted({one.zone for one in found}))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Floats = NDArray[np.float64]
 
-__all__ = ["DAY", "HOUR", "SECOND", "Days", "Series", "labelled", "local_times", "series_of"]
+__all__ = ["DAY", "HOUR", "SECOND", "Days", "Series", "labelled", "local_times", "rate_units", "series_of"]
 
 SECOND = 1_000_000  # us
 HOUR = 3600 * SECOND
@@ -170,3 +170,10 @@ def local_times(series: Sequence[Series], instants: Any) -> pd.DatetimeIndex:
     zones = {one.zone for one in series}
     times = np.asarray(instants, dtype="i8").view("M8[us]")
     return pd.DatetimeIndex(times).tz_localize("UTC").tz_convert(zones.pop() if len(zones) == 1 else "UTC")
+
+
+def rate_units(series: Sequence[Series], sizes: Sequence[int]) -> pd.Categorical:
+    """Return the units of the rates, `sizes` rows of each series."""
+    names = list(dict.fromkeys(one.rate_unit for one in series))
+    numbers: Any = np.repeat([names.index(one.rate_unit) for one in series], sizes).astype("i8")
+    return pd.Categorical.from_codes(numbers, categories=pd.Index(names, dtype="str"))

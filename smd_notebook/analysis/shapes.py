@@ -9,7 +9,7 @@ import pandas as pd
 
 from smd_notebook.analysis.passport import stamp
 from smd_notebook.analysis.quantiles import quantiles
-from smd_notebook.analysis.series import HOUR, Series, labelled, series_of
+from smd_notebook.analysis.series import HOUR, Series, labelled, rate_units, series_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -77,7 +77,7 @@ def shape_metrics(x: Any, *, min_coverage: float = 0.9) -> pd.DataFrame:
     columns: dict[str, Any] = {"date": pd.DatetimeIndex(joined("date", "M8[D]").astype("M8[us]"))}
     columns |= {name: joined(name) for name in _COLUMNS}
     columns |= {name: joined(name, "i8") for name in ("n", "n_high")}
-    columns["unit"] = pd.Series(np.repeat([one.rate_unit for one in found], sizes), dtype="str")
+    columns["unit"] = rate_units(found, sizes)
     out = labelled(frame, found, sizes, columns)
     inputs = {"channels": len(found), "min_coverage": min_coverage, "zone": ", ".join(sorted({one.zone for one in found}))}
     return stamp(out, definition="LBNL load shape metrics of each local day", inputs=inputs, source="Price, LBNL-3713E, 2010")

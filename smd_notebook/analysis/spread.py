@@ -114,9 +114,11 @@ def watts(service: str | None, measure: str | None, unit: str | None) -> float:
 
 def split(found: Intervals, edges: Ints) -> tuple[slice | Ints, Ints]:
     """Return which intervals lie in which bins: the rows, one for each bin that an interval touches, and the numbers of the bins."""
-    begin = np.maximum(np.searchsorted(edges, found.start, "right") - 1, 0)
-    count = np.maximum(np.minimum(np.searchsorted(edges, found.end, "left"), edges.size - 1) - begin, 0)
-    return (slice(None), begin) if (count == 1).all() else _spans(begin, count)
+    begin = np.searchsorted(edges, found.start, "right") - 1
+    if begin.size and begin[0] >= 0 and found.end[-1] <= edges[-1] and (found.end <= edges[begin + 1]).all():
+        return slice(None), begin  # each within one bin, as is usual
+    begin = np.maximum(begin, 0)
+    return _spans(begin, np.maximum(np.minimum(np.searchsorted(edges, found.end, "left"), edges.size - 1) - begin, 0))
 
 
 def sums(found: Intervals, edges: Ints, factor: float, *, additive: bool) -> dict[str, NDArray[Any]]:
