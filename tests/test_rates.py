@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from smd_notebook.analysis import load_tariff
-from smd_notebook.analysis.schedules import as_date, day_number, holiday_days
+from smd_notebook.analysis.schedules import as_date, day_number
 from smd_notebook.errors import ConfigurationError
 
 NAMES = ("E-TOU-C", "E-TOU-D", "EV2-A", "E-ELEC")
@@ -112,9 +112,9 @@ def test_holidays_are_the_eight_of_the_tariff() -> None:
     }
     tariff = load_tariff("E-TOU-D", on="2026-03-01")
     for year, texts in listed.items():
-        found = holiday_days(tariff.holidays, *days(f"{year}-01-01", f"{year}-12-31").tolist())
-        weekdays = found[(found + 3) % 7 < 5]
-        assert [str(day)[5:] for day in weekdays.view("M8[D]")] == texts.split()
+        whole = np.arange(*days(f"{year}-01-01", f"{year + 1}-01-01"))
+        found = whole[tariff.day_off(whole) & ((whole + 3) % 7 < 5)]  # 1970-01-01 was a Thursday
+        assert [str(day)[5:] for day in found.view("M8[D]")] == texts.split()
     assert tariff.day_off(days("2026-06-19", "2026-07-03", "2026-07-04", "2026-07-06")).tolist() == [False, True, True, False]
 
 
@@ -130,6 +130,11 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
     assert tariff.season_on(days("2024-05-15", "2024-05-16", "2024-10-15", "2024-10-16")).tolist() == [1, 0, 0, 1]
 
 
+def test_holidays_of_ones_own(tmp_path: Path) -> None:
+    tariff = load_tariff(own(tmp_path, top="holidays = [2024-01-03]"), on="2024-01-01")
+    assert tariff.day_off(days("2024-01-03", "2024-01-04")).tolist() == [True, False]
+
+
 def test_a_known_last_day_is_kept(tmp_path: Path) -> None:
     tariff = load_tariff(own(tmp_path, top="end = 2024-12-31"), on="2024-12-31")
     assert tariff.version_on(days("2023-12-31", "2024-12-31", "2025-01-01")).tolist() == [-1, 0, -1]
@@ -141,6 +146,8 @@ def test_a_known_last_day_is_kept(tmp_path: Path) -> None:
     ("changes", "text"),
     [
         ({"top": 'holidays = "'}, "cannot be read"),
+        ({"top": 'holidays = "Atlantis"'}, "no holiday calendar"),
+        ({"top": 'holidays = ["soon"]'}, "a holiday is no date"),
         ({"start": "2024-13-01"}, "cannot be read"),
         ({"start": '"no date"'}, "start is no date"),
         ({"rest": "[[rates]]\nstart = 2025-01-01"}, "not complete"),

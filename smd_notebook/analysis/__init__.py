@@ -4,7 +4,10 @@ from smd_notebook.analysis.bins import resample
 from smd_notebook.analysis.classes import quality_map
 from smd_notebook.analysis.costs import bill, tou_shares
 from smd_notebook.analysis.days import heatmap
+from smd_notebook.analysis.degrees import degree_day_models, degree_days
+from smd_notebook.analysis.events import DR_RULES, dr_baseline
 from smd_notebook.analysis.filling import fill
+from smd_notebook.analysis.handover import to_opendsm, to_pysam, to_r
 from smd_notebook.analysis.loads import duration_curve, ramps
 from smd_notebook.analysis.measures import metrics
 from smd_notebook.analysis.passport import cite, stamp
@@ -15,9 +18,13 @@ from smd_notebook.analysis.sides import net, wide
 from smd_notebook.analysis.typical import TypicalDays, entropy, typical_days
 
 __all__ = [
+    "DR_RULES",
     "TypicalDays",
     "bill",
     "cite",
+    "degree_day_models",
+    "degree_days",
+    "dr_baseline",
     "duration_curve",
     "entropy",
     "fill",
@@ -28,9 +35,15 @@ __all__ = [
     "profile",
     "quality_map",
     "ramps",
+    "read_temperature",
+    "reconcile",
     "resample",
+    "screen",
     "shape_metrics",
     "stamp",
+    "to_opendsm",
+    "to_pysam",
+    "to_r",
     "tou_shares",
     "typical_days",
     "wide",

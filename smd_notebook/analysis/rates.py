@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from smd_notebook.analysis.calendar import holiday_dates
 from smd_notebook.analysis.schedules import Rates, Season, Tariff, as_date, day_number
 from smd_notebook.analysis.urdb import from_urdb
 from smd_notebook.errors import ConfigurationError
@@ -93,7 +94,7 @@ def _from_toml(data: Mapping[str, Any], on: date) -> Tariff:
             on=on,
             seasons=seasons,
             versions=versions,
-            holidays=tuple(data.get("holidays", ())),
+            holidays=_holidays(data.get("holidays")),
             baseline=data.get("baseline", {}),
             standard_tier=data.get("standard_tier", ""),
             left_out=tuple(data.get("left_out", ())),
@@ -110,6 +111,13 @@ def _from_toml(data: Mapping[str, Any], on: date) -> Tariff:
     if any(one.baseline_credit and not tariff.baseline for one in versions):
         raise ConfigurationError("a baseline credit needs baseline allowances", hint="See docs/bills.md.")
     return tariff
+
+
+def _holidays(given: Any) -> str | tuple[date, ...] | None:
+    """Return the name of a calendar, or dates; holidays that are not known are refused."""
+    found = given if given is None or isinstance(given, str) else tuple(as_date(day, "a holiday") for day in given)
+    holiday_dates(found, [2024])
+    return found
 
 
 def _season(name: str, first: str, last: str, periods: Mapping[str, Any]) -> Season:

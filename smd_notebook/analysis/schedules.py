@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from smd_notebook.analysis.calendar import DAY_TYPES, day_types
 from smd_notebook.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -104,8 +105,8 @@ class Tariff:
         Together they cover the year.
     versions : tuple of Rates
         In order of their first days.
-    holidays : tuple of str
-        Names of United States holidays, as the package `holidays` has them, that count as weekend.
+    holidays : str or tuple of dates, optional
+        A calendar (``"US-PGE"``, or a country as the package `holidays` knows it) or dates; they count as weekend.
     baseline : mapping
         Kind (``"basic"``, ``"all_electric"``) and territory to the daily allowance by season [kWh/day].
     standard_tier : str
@@ -126,7 +127,7 @@ class Tariff:
     on: date
     seasons: tuple[Season, ...] = field(repr=False)
     versions: tuple[Rates, ...] = field(repr=False)
-    holidays: tuple[str, ...] = field(default=(), repr=False)
+    holidays: str | tuple[date, ...] | None = field(default=None, repr=False)
     baseline: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict, repr=False)
     standard_tier: str = field(default="", repr=False)
     left_out: tuple[str, ...] = field(default=(), repr=False)
@@ -158,9 +159,7 @@ class Tariff:
 
     def day_off(self, days: Ints) -> NDArray[np.bool_]:
         """Tell which days, given as days since 1970, count as weekend: Saturdays, Sundays and the tariff's own holidays."""
-        off: NDArray[np.bool_] = (days + 3) % 7 >= 5  # 1970-01-01 was a Thursday
-        if self.holidays and days.size:
-            off |= np.isin(days, holiday_days(self.holidays, int(days.min()), int(days.max())))
+        off: NDArray[np.bool_] = day_types(days, self.holidays) != DAY_TYPES.index("weekday")
         return off
 
     def periods(self) -> list[tuple[str, str]]:
@@ -171,14 +170,3 @@ class Tariff:
 def day_number(day: date) -> int:
     """Return days since 1970."""
     return day.toordinal() - 719163
-
-
-def holiday_days(names: Iterable[str], first: int, last: int) -> Ints:
-    """Return the days, as days since 1970, on which United States holidays of these names fall or are observed."""
-    import holidays
-
-    years = range(date.fromordinal(first + 719163).year, date.fromordinal(last + 719163).year + 1)
-    wanted = set(names)
-    listed = holidays.country_holidays("US", years=years)  # two of them on one day are joined by a semicolon
-    found = [day for day, text in listed.items() if {name.removesuffix(" (observed)") for name in text.split("; ")} & wanted]
-    return np.array(sorted(map(day_number, found)), dtype="i8")
