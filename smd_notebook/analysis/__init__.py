@@ -13,9 +13,12 @@ from smd_notebook.analysis.measures import metrics
 from smd_notebook.analysis.passport import cite, stamp
 from smd_notebook.analysis.profiles import profile
 from smd_notebook.analysis.rates import load_tariff
+from smd_notebook.analysis.reconciliation import reconcile
+from smd_notebook.analysis.screening import screen
 from smd_notebook.analysis.shapes import shape_metrics
 from smd_notebook.analysis.sides import net, wide
 from smd_notebook.analysis.typical import TypicalDays, entropy, typical_days
+from smd_notebook.analysis.weather import read_temperature
 
 __all__ = [
     "DR_RULES",
