@@ -231,6 +231,9 @@ def zone_of(local_time: LocalTime, prefer: str | None = None, span: tuple[int, i
         return _likeliest(fitting, east, rules, span, findings), findings
     if rules == () and (fixed := fixed_zone(offset)):
         return fixed, findings
+    fitting = [name for name in _distinct_zones() if _fits(name, offset, rules)]
+    if fitting:
+        return _likeliest(fitting, offset, rules, span, findings) if span else fitting[0], findings
     findings.append(_finding("zone-unknown", "warning", "no time zone keeps the clock that the LocalTimeParameters describe"))
     return None, findings
 

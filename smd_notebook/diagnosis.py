@@ -29,6 +29,8 @@ HYPOTHESES = ("utc", "wall", "standard", "as:ZONE", "download")
 _DAY = 86_400
 #: How much clocks change by [s].
 _CHANGES = (1800, 3600)
+#: So many intervals of one instant and one value may be the same one.
+_FEW = 5
 #: Days of a wrong clock begin between these hours as declared, where neither days of electricity nor of gas do; how many it takes in
 #: winter and in summer, and what share may begin elsewhere (after an outage).
 _FIRST_HOUR, _LAST_HOUR, _FEWEST_DAYS, _OTHERS = 12, 22, 3, 0.01
@@ -235,8 +237,8 @@ def _downloaded(channel: Channel, start: Column) -> Verdict | None:
     values = np.unique(concatenated(channel).value)
     made = [at for block in channel.blocks for at in (instant(block.updated), instant(block.entry.published)) if np.isfinite(at)]
     near = min((abs(at - float(start[0])) for at in made), default=float("inf"))
-    if len(start) == 2 and (near >= 3 * _DAY or len(values) == 1):
-        return None  # one interval, given twice
+    if (len(start) == 2 and near >= 3 * _DAY) or (len(start) <= _FEW and len(values) == 1):
+        return None  # one interval, given several times
     text = f"all {len(start)} intervals begin at the same instant"
     when = f", {near / 3600:.1f} hours from when the feed was made" if near < 3 * _DAY else ""
     return Verdict("download", conclusive=True, evidence=(text + when,), settles="nothing in the file can; ask the utility for the dates")

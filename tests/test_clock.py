@@ -141,6 +141,8 @@ NONE = "FFFFFFFF"
         (-10, NONE, NONE, "Pacific/Honolulu"),
         (-5, NONE, NONE, "America/Panama"),
         (5.5, NONE, NONE, "Asia/Kolkata"),
+        (5.75, NONE, NONE, "Asia/Kathmandu"),
+        (8.75, NONE, NONE, "Australia/Eucla"),
         (0, *LAST_SUNDAY, "Europe/London"),
         (1, rule(3, 7, weekday=7, hour=2), rule(10, 7, weekday=7, hour=3), "Europe/Paris"),
         (9.5, rule(10, 2, weekday=7, hour=2), rule(4, 2, weekday=7, hour=3), "Australia/Adelaide"),

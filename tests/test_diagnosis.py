@@ -222,10 +222,10 @@ def test_the_daily_shape_never_proves_anything(hypothesis: str, cut: str) -> Non
             assert "the daily shape agrees, which proves nothing by itself: least is used about 02:00" in with_night.evidence[-1]
 
 
-def test_one_interval_given_twice_is_no_time_of_a_download() -> None:
+def test_one_interval_given_several_times_is_no_time_of_a_download() -> None:
     once = channel([1_700_000_000], [1_700_000_000], [3600], "Europe/London", "hourly", "one")
     twice = replace(once, blocks=once.blocks + tuple(replace(block, entry=replace(block.entry, number=2)) for block in once.blocks))
-    for made in (once, twice, replace(once, blocks=())):
+    for made in (once, twice, replace(once, blocks=twice.blocks + twice.blocks[1:]), replace(once, blocks=())):
         (after,), found = with_clock([made], ["Europe/London"], "auto")
         assert after is made
         assert not [finding for finding in found if finding.severity != "info"]
