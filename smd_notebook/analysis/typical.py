@@ -126,6 +126,7 @@ def typical_days(
     label, centre = best
     inputs = {"k": len(centre), "slot": slot, "normalise": normalise, "demin": demin, "seed": seed, "channels": len(found)}
     inputs |= {"min_coverage": min_coverage, "days": len(shapes), "zone": ", ".join(sorted({one.zone for one in found}))}
+    inputs["unit"] = "share of the day" if normalise else found[0].rate_unit
     error = _errors(shapes, label, centre)
     cluster, rse = np.full(len(days), -1), np.full(len(days), np.nan)
     cluster[usable], rse[usable] = label + 1, error

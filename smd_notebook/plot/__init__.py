@@ -1,9 +1,23 @@
 """Figures that can be published: every function returns a plotly Figure."""
 
 from smd_notebook.plot.amounts import energy, flows, monthly
+from smd_notebook.plot.clusters import typical_days
 from smd_notebook.plot.lines import peak_days, series
 from smd_notebook.plot.maps import heatmap, quality
 from smd_notebook.plot.money import bill, tou
 from smd_notebook.plot.shapes import duration, profile
 
-__all__ = ["bill", "duration", "energy", "flows", "heatmap", "monthly", "peak_days", "profile", "quality", "series", "tou"]
+__all__ = [
+    "bill",
+    "duration",
+    "energy",
+    "flows",
+    "heatmap",
+    "monthly",
+    "peak_days",
+    "profile",
+    "quality",
+    "series",
+    "tou",
+    "typical_days",
+]

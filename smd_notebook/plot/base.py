@@ -44,6 +44,7 @@ __all__ = [
     "one_channel",
     "percent",
     "period",
+    "rate_of",
     "sentence",
     "style",
     "unit_of",
@@ -155,6 +156,11 @@ def watts_of(one: pd.DataFrame) -> float:
     """Return what turns the values of a channel, per hour where they are energy, into W; missing unless it is electric."""
     service, measure, unit = (None if pd.isna(one[name].iloc[0]) else str(one[name].iloc[0]) for name in ("service", "measure", "unit"))
     return watts(service, measure, unit)
+
+
+def rate_of(unit: str) -> tuple[str, str, float]:
+    """Return what a rate is called on an axis, its unit there, and what values are multiplied by."""
+    return ("Power", "kW", 1e-3) if unit == "W" else ("Rate", unit, 1.0)
 
 
 def unit_of(one: pd.DataFrame) -> tuple[str, float]:

@@ -22,6 +22,7 @@ from smd_notebook.plot.base import (
     names_of,
     one_channel,
     percent,
+    rate_of,
     sentence,
     style,
 )
@@ -42,11 +43,6 @@ _MONTHS = (
     *("August", "September", "October", "November", "December"),
 )
 _FAN = "rgba(0, 114, 178, {})"  # Okabe and Ito's blue
-
-
-def _scale(unit: str) -> tuple[str, str, float]:
-    """Return what a rate is called on an axis, its unit there, and what values are multiplied by."""
-    return ("Power", "kW", 1e-3) if unit == "W" else ("Rate", unit, 1.0)
 
 
 # -- profiles --------------------------------------------------------------------------------------------------------------------------
@@ -110,7 +106,7 @@ def profile(
         table = analysis.profile(one, by=by, slot=slot, holidays=holidays)
         inputs = inputs_of(table)
     label, zone = str(table["channel"].iloc[0]), inputs["zone"]
-    what, unit, factor = _scale(str(table["unit"].iloc[0]))
+    what, unit, factor = rate_of(str(table["unit"].iloc[0]))
     keys = list(table.columns[2 : list(table.columns).index("slot")])
     groups = _groups(table, keys)
     n_columns = table[keys[1]].nunique() if len(keys) == 2 else min(len(groups), 4)
@@ -261,7 +257,7 @@ def duration(x: Any, *, channel: str | None = None, title: str | None = None) ->
     every = [table.iloc[rows] for rows in channels(table) if channel in (None, table["channel"].iloc[rows].iloc[0])]
     if not every:
         raise ConfigurationError(f"no channel is called {channel!r}", hint="See feed.channels for what there is.")
-    what, unit, factor = _scale(str(every[0]["unit"].iloc[0]))
+    what, unit, factor = rate_of(str(every[0]["unit"].iloc[0]))
     groups = [one for one in every if one["unit"].iloc[0] == every[0]["unit"].iloc[0]]
     names = names_of(groups)
     figure = go.Figure()
