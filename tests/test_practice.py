@@ -42,8 +42,8 @@ def party(shared: Party) -> Party:
 
 @pytest.fixture
 def fresh() -> Iterator[Party]:
-    """Return the third party of a utility of its own, whose clock a test may put forward."""
-    with smd.Sandbox(households=["apartment"]) as utility:
+    """Return the third party of a utility of its own, whose clock goes on only when a test puts it forward."""
+    with smd.Sandbox(households=["apartment"], clock=lambda: 1.795e9) as utility:
         found = Party(utility)
         yield found
         found.close()
@@ -113,6 +113,8 @@ def test_cancel_before_signing_in(party: Party) -> None:
         {"redirect_uri": "https://elsewhere.example/"},
         {"redirect_uri": "http://127.0.0.1@elsewhere.example/"},
         {"redirect_uri": "http://[::1"},
+        {"redirect_uri": "http://127.0.0.1/\r\nSet-Cookie: a=b"},
+        {"redirect_uri": "http://127.0.0.1\\@elsewhere.example/"},
         {"redirect_uri": "javascript:alert(1)"},
         {"redirect_uri": None},
     ],
@@ -300,6 +302,18 @@ def test_refresh_tokens_rotate_and_a_spent_one_ends_its_family(fresh: Party) -> 
     assert fresh.token("refresh_token", refresh_token=first["refresh_token"]).json()["error"] == "invalid_grant"
     assert fresh.get("/ReadingType", second["access_token"]).status_code == 401
     assert fresh.token("refresh_token", refresh_token=second["refresh_token"]).json()["error"] == "invalid_grant"
+
+
+def test_of_many_who_refresh_at_once_one_gets_tokens_and_they_are_dead(fresh: Party) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    first = fresh.exchange()
+    with ThreadPoolExecutor(8) as pool:
+        replies = list(pool.map(lambda _: fresh.token("refresh_token", refresh_token=first["refresh_token"]), range(8)))
+    [won] = [one.json() for one in replies if one.status_code == 200]
+    assert {one.json().get("error") for one in replies} == {None, "invalid_grant"}
+    assert fresh.get("/ReadingType", won["access_token"]).status_code == 401
+    assert fresh.token("refresh_token", refresh_token=won["refresh_token"]).json()["error"] == "invalid_grant"
 
 
 def test_token_classes(party: Party) -> None:

@@ -563,4 +563,9 @@ def test_nonsense_does_no_harm(party: Party) -> None:
         assert party.get(path, token).status_code in (403, 404), path
     reply = party.session.post(party.about["token_endpoint"], auth=party.auth, data=b"\xff\xfe" * 100, timeout=30)
     assert reply.status_code == 400
+    large = {"grant_type": "x" * 100_000}
+    assert party.session.post(party.about["token_endpoint"], auth=party.auth, data=large, timeout=30).status_code == 413
+    with requests.Session() as browser:
+        browser.trust_env = False
+        assert browser.post(party.utility.portal_url + "/login", data=large, timeout=30).status_code == 413
     assert party.get("/ReadServiceStatus", token).status_code == 200

@@ -53,6 +53,7 @@ class Api:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
         request = Request(environ)
+        request.max_content_length = 65_536
         fault = self._utility.faults.take(request.method, request.path)
         call = Call(self._utility, request, fault)
         status = 0

@@ -122,7 +122,7 @@ def scope_of(agreements: Sequence[Agreement], groups: Iterable[str], third_party
     blocks = [block for key in chosen for block in GROUPS[key][2]]
     services = sorted({one.block for one in agreements})
     ordered = [*_ALWAYS, *(one for one in (4,) if one in blocks), *services, *(one for one in blocks if one != 4)]
-    extra = "_".join([GROUPS[key][0].rpartition(" ")[2].capitalize() for key in chosen] + ["Basic"])
+    extra = "_".join([*(key.capitalize() for key in chosen), "Basic"])
     keys = {
         "FB": "_".join(map(str, ordered)),
         "AdditionalScope": extra,

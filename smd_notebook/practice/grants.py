@@ -14,7 +14,7 @@ from smd_notebook.practice.customers import Customer
 __all__ = ["CODE_LIFETIME", "REFRESH_LIFETIME", "TOKEN_LIFETIME", "Authorization", "Grants", "Kind", "Refused", "Token"]
 
 CODE_LIFETIME, TOKEN_LIFETIME, REFRESH_LIFETIME = 600, 3600, 31_536_000
-Kind = Literal["client", "access", "refresh", "registration"]
+Kind = Literal["client", "access", "refresh", "registration", "code"]
 
 
 class Refused(Exception):
@@ -45,7 +45,7 @@ class Authorization:
 class Token:
     """A code or token: what kind it is, whose, how long it lives, and which others came of the same code."""
 
-    kind: Literal["client", "access", "refresh", "registration", "code"]
+    kind: Kind
     expires_at: float
     authorization: str | None = None
     family: str = ""
@@ -68,6 +68,8 @@ class Grants:
     authorizations: dict[str, Authorization] = field(default_factory=dict)
     tokens: dict[str, Token] = field(default_factory=dict, repr=False)
     lock: RLock = field(default_factory=RLock, repr=False)
+    #: Families of which a spent code or token came again; tokens that are issued a moment later are dead too.
+    _ended: set[str] = field(default_factory=set, repr=False)
     _ids: Iterator[int] = field(default_factory=lambda: count(503_001, 7), repr=False)
 
     def authorize(
@@ -99,7 +101,7 @@ class Grants:
 
     def issue(
         self,
-        kind: Literal["client", "access", "refresh", "registration", "code"],
+        kind: Kind,
         lifetime: float,
         authorization: str | None = None,
         *,
@@ -114,8 +116,9 @@ class Grants:
         return value
 
     def find(self, value: str) -> Token | None:
-        """Return what a code or token stands for, unless it was ended."""
-        return self.tokens.get(value)
+        """Return what a code or token stands for, unless its family has ended."""
+        found = self.tokens.get(value)
+        return None if found is None or found.family in self._ended else found
 
     def exchange(self, code: str, redirect_uri: str, *, test: bool) -> tuple[Authorization, str]:
         """Spend a code; return the consent, and the name of the family that its tokens will have.
@@ -130,7 +133,7 @@ class Grants:
             if one is None or one.kind != "code" or one.test != test:
                 raise Refused("invalid_grant", "the authorization code is not valid")
             if one.spent:
-                self._end(one.family)  # RFC 6749 §4.1.2: somebody else may have it
+                self._ended.add(one.family)  # RFC 6749 §4.1.2: somebody else may have it
                 raise Refused("invalid_grant", "the authorization code was used before")
             if self.clock() >= one.expires_at:
                 raise Refused("invalid_grant", "the authorization code has expired")
@@ -151,8 +154,8 @@ class Grants:
             one = self.tokens.get(value)
             if one is None or one.kind != "refresh" or one.test != test:
                 raise Refused("invalid_grant", "the refresh token is not valid")
-            if one.spent:
-                self._end(one.family)
+            if one.spent or one.family in self._ended:
+                self._ended.add(one.family)
                 raise Refused("invalid_grant", "the refresh token was used before; all tokens of this authorization code are revoked")
             if self.clock() >= one.expires_at:
                 raise Refused("invalid_grant", "the refresh token has expired")
@@ -165,7 +168,3 @@ class Grants:
         if found is None:
             raise Refused("invalid_grant", "the authorization was revoked or has ended")
         return found
-
-    def _end(self, family: str) -> None:
-        """End the tokens of a family; what was spent is kept, to be known when it comes again."""
-        self.tokens = {value: one for value, one in self.tokens.items() if one.family != family or one.spent}

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.wrappers import Request, Response
 
-from smd_notebook.practice.customers import Customer
+from smd_notebook.practice.customers import GROUPS, Customer
 from smd_notebook.practice.grants import CODE_LIFETIME
 from smd_notebook.practice.pages import STYLE, Choice, callback_page, consent_page, home_page, login_page, message_page
 from smd_notebook.practice.utility import Utility
@@ -85,7 +86,10 @@ class Portal:
         if path != "/" and request.path.endswith("/"):  # relative addresses would lead astray
             response = _to(f"..{path}?{request.query_string.decode()}")
         elif page := self._pages.get((request.method, path)):
-            response = page(request)
+            try:
+                response = page(request)
+            except RequestEntityTooLarge:
+                response = _page(message_page("This request cannot be completed", "It is too large."), 413)
         else:
             response = _page(message_page("Page not found", "There is no such page here."), 404)
         response.headers.extend(_HEADERS)
@@ -127,6 +131,8 @@ class Portal:
 
     def _registered(self, redirect_uri: str) -> bool:
         """Tell whether a customer may be sent there: where it is registered, or leads to this machine (RFC 8252 §7.3)."""
+        if not (redirect_uri.isascii() and redirect_uri.isprintable()) or set(redirect_uri) & set(" \\"):
+            return False  # two programs could read it as two different addresses
         try:
             parts = urlsplit(redirect_uri)
             local = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1") and "@" not in parts.netloc
@@ -172,7 +178,7 @@ class Portal:
             return self._cancel(name, visit)
         known = {one.usage_point for one in visit.customer.agreements}
         points = [one for one in request.form.getlist("agreement") if one in known]
-        groups = request.form.getlist("group")
+        groups = [one for one in request.form.getlist("group") if one in GROUPS]
         dated = request.form.get("length") == "date"
         until = request.form.get("until", "")
         unsaid = not dated and until not in ("", _day(visit.preferred))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.wrappers import Response
 
 from smd_notebook.practice.call import JSON, Call, Stop, says
@@ -35,7 +36,10 @@ def answer(call: Call, *, test: bool) -> Response:
 
 
 def _parameters(call: Call) -> dict[str, str]:
-    query, body = call.request.args.to_dict(), call.request.form.to_dict()
+    try:
+        query, body = call.request.args.to_dict(), call.request.form.to_dict()
+    except RequestEntityTooLarge:
+        raise says(413) from None
     if "query-parameters" in call.variants:
         return query
     if "body-parameters" in call.variants:
