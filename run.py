@@ -171,6 +171,7 @@ def lock() -> None:
     run(*compile_, *kernel, *"--group test --group pandas22 -o locks/pandas22.txt".split(), home=home)
     run(*compile_, *"pyproject.toml --group engines -c binder/requirements.txt -o locks/engines.txt".split(), home=home)
     run(*compile_, *"pyproject.toml --extra weather --group weather -o locks/weather.txt".split(), home=home)
+    run(*compile_, *"--group pgesmd -o locks/pgesmd.txt".split(), home=home)
 
 
 def main() -> None:

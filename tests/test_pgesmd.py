@@ -1,0 +1,78 @@
+"""pgesmd-self-access 0.0.6 as published completes its token, status and bulk flow against ``smd-notebook sandbox``.
+
+Its code is as it comes from the package index; its hosts are redirected by its own arguments. It lives in an environment of its own, and
+needs Python 3.11: ``python3.11 -m venv .venv-pgesmd && .venv-pgesmd/bin/pip install --require-hashes -r locks/pgesmd.txt``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import smd_notebook as smd
+
+ROOT = Path(__file__).parents[1]
+PYTHON = ROOT / ".venv-pgesmd/bin/python"
+#: What a user of that package would write; PORT is fixed in its server.
+PROGRAM = """
+import json, sys, threading, time
+from urllib.parse import urlsplit
+from pgesmd_self_access.api import SelfAccessApi
+from pgesmd_self_access.server import SelfAccessServer
+
+at = json.load(open(sys.argv[1]))
+host = "{0.scheme}://{0.netloc}".format(urlsplit(at["resource_endpoint"]))
+api = SelfAccessApi(
+    at["bulk_id"], at["client_id"], at["client_secret"], at["certificate"], at["key"],
+    token_uri=at["token_endpoint"], utility_uri=host, service_status_uri=at["resource_endpoint"] + "/ReadServiceStatus",
+)
+assert api.get_service_status()
+
+@staticmethod
+def save(xml, filename=None):
+    open(sys.argv[2], "w", encoding="utf-8").write(xml)
+    return sys.argv[2]
+
+listener = threading.Thread(target=SelfAccessServer, args=(api,), kwargs={"save_file": save, "to_db": False, "close_after": True}, daemon=True)
+listener.start()
+time.sleep(1)
+assert api.request_historical_data(days=700)
+listener.join(30)
+"""
+
+
+@pytest.mark.skipif(not PYTHON.exists(), reason="no .venv-pgesmd: see the head of this file")
+def test_the_published_client_gets_its_data(tmp_path: Path) -> None:
+    home, got = tmp_path / "utility", tmp_path / "got.xml"
+    command = [sys.executable, "-m", "smd_notebook", "sandbox", "--dir", str(home), "--variant", "self-access"]
+    utility = subprocess.Popen([*command, "--notify-url", "https://localhost:7999/pgesmd"], stdout=subprocess.DEVNULL, cwd=ROOT)
+    try:
+        for _ in range(300):
+            if (home / "sandbox.json").exists():
+                break
+            assert utility.poll() is None
+            time.sleep(0.1)
+        authority = json.loads((home / "sandbox.json").read_text())["ca"]
+        variables = {**os.environ, "REQUESTS_CA_BUNDLE": authority, "LOGLEVEL": "ERROR"}
+        done = subprocess.run(
+            [str(PYTHON), "-c", PROGRAM, str(home / "sandbox.json"), str(got)],
+            env=variables,
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    finally:
+        utility.send_signal(signal.SIGTERM)
+        utility.wait(20)
+    feed = smd.read(got)
+    held = household("solar-home")  # what the first customer of the practice utility has
+    assert [len(channel) for channel in feed.channels] == [len(channel) for channel in held.channels]
