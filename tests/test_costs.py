@@ -57,6 +57,26 @@ def test_shares_by_plain_pandas() -> None:
         assert shares[season, "off-peak"] == pytest.approx(frame.loc[~peak & where, "value"].sum() / 1000, abs=1e-9)
 
 
+@pytest.mark.parametrize(
+    "zone",
+    [
+        *("America/Los_Angeles", "America/St_Johns", "America/Santiago", "Europe/Berlin", "Africa/Casablanca"),
+        *("Asia/Kathmandu", "Australia/Adelaide", "Australia/Lord_Howe", "Pacific/Chatham", "Pacific/Apia"),
+    ],
+)
+def test_energy_in_is_energy_out_in_any_zone(zone: str) -> None:
+    """A year from New Year's midnight to the next, with its changes of clocks: nothing is lost, nothing is doubled."""
+    first, last = (pd.Timestamp(f"{year}-01-01", tz=zone) for year in (2024, 2025))
+    n = int((last - first) / pd.Timedelta("15min"))
+    values = np.arange(n) % 97.0
+    shares = tou_shares(regular("2024-01-01", n, values, zone=zone), load_tariff("EV2-A", on=ON))
+    assert shares["energy"].sum() == pytest.approx(values.sum() / 1000, rel=1e-12)
+    assert shares["covered"].sum() == n / 4
+    assert (shares["coverage"] == 1).all()
+    peak = shares.loc[shares["period"] == "peak", "covered"].sum()
+    assert peak == 366 * 5  # no clock changes in the afternoon
+
+
 def test_an_interval_across_an_edge_is_split() -> None:
     """From 15:40 to 16:10 it is ten minutes of peak and twenty of part-peak."""
     shares = tou_shares(tidy(["2026-04-01 15:40"], [300.0], length="30min"), load_tariff("EV2-A", on=ON))

@@ -59,7 +59,7 @@ def _numbered(names: pd.Series[Any]) -> Ints:
     values: Any = names.array
     changed = pd.array(values[1:] != values[:-1], dtype="boolean").fillna(True).to_numpy(dtype=bool)
     heads = np.flatnonzero(np.concatenate([[True], changed])) if len(values) else np.empty(0, dtype="i8")
-    return np.repeat(pd.factorize(values.take(heads))[0].astype("i8"), np.diff(heads, append=len(values)))
+    return np.repeat(pd.factorize(names.iloc[heads])[0].astype("i8"), np.diff(heads, append=len(values)))
 
 
 def labels_of(frame: pd.DataFrame) -> Ints:
