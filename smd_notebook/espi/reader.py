@@ -29,7 +29,7 @@ from smd_notebook.espi.model import (
 )
 from smd_notebook.espi.readings import Columns
 from smd_notebook.espi.resources import CUSTOMER_ELEMENTS, MAX_DEPTH, RESOURCES, Interval, Node, build, hidden, text_of
-from smd_notebook.espi.runs import Cutter, Run
+from smd_notebook.espi.runs import Cutter
 from smd_notebook.espi.source import Handle
 
 Family = Literal["espi", "customer", "atom", "none", "undeclared", "foreign"]
@@ -195,12 +195,9 @@ class _Reader:
         """Feed the parser with what is left when proved runs are cut out; return True where the rest of the stream is junk."""
         if self._cutter is None:
             return self._parse(chunk, final=False)
-        for piece in self._cutter.pieces(chunk, final=final):
-            if isinstance(piece, Run):
-                self._runs.append(piece.readings)
-            if self._parse(piece.marker if isinstance(piece, Run) else piece, final=False):
-                return True
-        return False
+        rest, runs = self._cutter.cut(chunk, final=final)
+        self._runs.extend(runs)
+        return self._parse(rest, final=False)
 
     def _bare(self, data: bytes) -> bytes:
         """Return the first bytes without mark and blanks: expat allows nothing before the XML declaration."""

@@ -1,17 +1,16 @@
 """Runs of IntervalReading to columns without parsing what can be proved: the fast path.
 
 A feed is mostly one reading repeated with other numbers. So the runs are cut out of the stream and an empty marker is left in their
-place; the XML parser reads the rest (a few per cent of the bytes), and each run becomes columns by showing that it *is* the first
-reading repeated with other integers, every byte accounted for. What cannot be shown is halved, then tried by one regular expression a
-reading, and in the end given to the parser as it stands. A marker that the parser does not give back where it was put (it lay in a
-comment, a CDATA section, another namespace) sends the whole document to the plain path, so that the two always agree.
+place; the XML parser reads the rest (a few per cent of the bytes), and each run becomes columns by showing that its readings *are* an
+example repeated with other integers, every byte accounted for. A reading that is unlike the first example is held against a few others,
+then against a regular expression, and in the end given to the parser as it stands. A marker that the parser does not give back where it
+was put (it lay in a comment, a CDATA section, another namespace) sends the whole document to the plain path, so that the two always agree.
 """
 
 from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -25,15 +24,20 @@ from smd_notebook.espi.model import COLUMNS, MISSING, MISSING_SMALL, Readings
 _LEAVES = {b"cost": "cost", b"quality": "quality", b"duration": "duration", b"start": "start", b"value": "value"}
 _LEAVES |= {b"consumptionTier": "tier", b"tou": "tou", b"cpp": "cpp"}
 _SMALL = {"quality", "tou", "tier", "cpp"}
+#: The columns that the groups of `_Tags.irregular` are, in order.
+_IRREGULAR = ("cost", "quality", "duration", "start", "value", "tier", "tou", "cpp")
 _FIRST = re.compile(rb"<((?:[A-Za-z_][-.\w]*:)?)IntervalReading>")
-#: A run this small is not worth proving, and one this large is halved before it is given up.
-_FEW, _WORTH_HALVING = 8, 1 << 15
+#: Fewer readings than these are not worth a proof, and after as many that are like no other the rest is left to the parser.
+_FEW = 8
+#: How many kinds of readings are told apart in one piece of the stream: most feeds have one, or a second one without cost.
+_EXAMPLES = 6
 #: Beyond this a reading that never ends is no reading.
 _LONGEST_READING = 1 << 20
-_LESS_THAN = 60
-_MINUS, _ZERO = 45, 48
+_LESS_THAN, _MINUS = ord("<"), ord("-")
 
 Columns = dict[str, npt.NDArray[Any]]
+Places = npt.NDArray[np.intp]
+Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,6 @@ class _Tags:
 
     open: bytes
     close: bytes
-    block_end: bytes
     leaf: re.Pattern[bytes]
     shape: re.Pattern[bytes]
     irregular: re.Pattern[bytes]
@@ -73,7 +76,7 @@ def _tags(prefix: bytes) -> _Tags:
         maybe(leaf(b"value", number)),
         *(maybe(leaf(name, small)) for name in (b"consumptionTier", b"tou", b"cpp")),
     ]
-    irregular = rb"(<%bIntervalReading>%b%b</%bIntervalReading>%b)" % (p, between, b"".join(parts), p, space)
+    irregular = rb"<%bIntervalReading>%b%b</%bIntervalReading>" % (p, between, b"".join(parts), p)
     digits = rb"-?+[0-9]{1,18}+"
     plain = [
         rb"<%b%b>%b%b%b</%b%b>" % (p, name, space, digits, space, p, name)
@@ -87,7 +90,6 @@ def _tags(prefix: bytes) -> _Tags:
     return _Tags(
         open=b"<" + prefix + b"IntervalReading>",
         close=b"</" + prefix + b"IntervalReading>",
-        block_end=b"</" + prefix + b"IntervalBlock>",
         leaf=re.compile(rb"<%b(\w+)>%b%b" % (p, space, number)),
         shape=re.compile(shape),
         irregular=re.compile(irregular),
@@ -95,14 +97,6 @@ def _tags(prefix: bytes) -> _Tags:
 
 
 # -- cutting -------------------------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """Readings that were proved, and the element to put in their place."""
-
-    readings: Readings
-    marker: bytes
 
 
 class Cutter:
@@ -115,8 +109,8 @@ class Cutter:
         self.name = f"run.{secrets.token_hex(8)}"
         self._carry = b""
 
-    def pieces(self, chunk: bytes, *, final: bool = False) -> Iterator[bytes | Run]:
-        """Yield what the parser shall read, in order: bytes as they stand, and runs.
+    def cut(self, chunk: bytes, *, final: bool = False) -> tuple[bytes, list[Readings]]:
+        """Return what the parser shall read, and the runs that the markers in it stand for, in order.
 
         Parameters
         ----------
@@ -124,208 +118,230 @@ class Cutter:
             The next bytes of the stream.
         final : bool
             Whether they are the last.
-
-        Yields
-        ------
-        bytes or Run
-            What stands next in the stream.
         """
         data = self._carry + chunk if self._carry else chunk
-        self._carry = b""
         first = _FIRST.search(data)
         if first is None:
-            safe = len(data) if final else _before_partial_tag(data, 0)
+            safe = len(data) if final else _before_partial_tag(data, data.rfind(b"<"))
             self._carry = data[safe:]
-            yield data[:safe]
-            return
+            return data[:safe], []
         tags = _tags(first[1])
-        marker = b"<" + first[1] + self.name.encode() + b"/>"
-        spans = _spans(data, tags)
-        position = 0
-        for begin, end, readings in _proved(data, spans, tags):
-            if readings is not None:
-                if begin > position:
-                    yield data[position:begin]
-                yield Run(readings, marker)
-                position = end
-        after = max(position, spans[-1][1] if spans else 0)
-        if final:
-            safe = len(data)
-        else:
-            unfinished = data.find(tags.open, after)
-            safe = unfinished if unfinished >= 0 else _before_partial_tag(data, after)
-            if len(data) - safe > _LONGEST_READING:
-                safe = len(data)
+        brackets = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == _LESS_THAN)
+        found = _Readings(data, brackets, tags)
+        safe = len(data)
+        if not final:
+            last = int(found.begins[-1]) if len(found.begins) else safe
+            unfinished = not found.proved[-1:].any() and len(data) - last < _LONGEST_READING and data.find(tags.close, last) < 0
+            safe = last if unfinished else _before_partial_tag(data, int(brackets[-1]))
         self._carry = data[safe:]
-        yield data[position:safe]
+        marker = b"<" + first[1] + self.name.encode() + b"/>"
+        pieces, runs, position = [], [], 0
+        for begin, end, readings in found.runs():
+            pieces += [data[position:begin], marker]
+            runs.append(readings)
+            position = end
+        pieces.append(data[position:safe])
+        return b"".join(pieces), runs
 
 
-def _before_partial_tag(data: bytes, start: int) -> int:
+def _before_partial_tag(data: bytes, last: int) -> int:
     """Return where the last tag begins if it is not complete yet, else the end."""
-    begin = data.rfind(b"<", start)
-    return begin if begin >= 0 and len(data) - begin < _LONGEST_READING and data.find(b">", begin) < 0 else len(data)
-
-
-def _spans(data: bytes, tags: _Tags) -> list[tuple[int, int]]:
-    """Return where complete runs stand: from a reading's start tag to the last end tag before the block ends."""
-    spans = []
-    position = 0
-    while (begin := data.find(tags.open, position)) >= 0:
-        block_end = data.find(tags.block_end, begin)
-        limit = block_end if block_end >= 0 else len(data)
-        end = data.rfind(tags.close, begin, limit)
-        if end >= 0:
-            spans.append((begin, end + len(tags.close)))
-        if block_end < 0:
-            break
-        position = block_end
-    return spans
+    return last if last >= 0 and len(data) - last < _LONGEST_READING and data.find(b">", last) < 0 else len(data)
 
 
 # -- proving -------------------------------------------------------------------------------------------------------------------------------
 
 
-def _proved(data: bytes, spans: list[tuple[int, int]], tags: _Tags) -> Iterator[tuple[int, int, Readings | None]]:
-    """Yield spans in order with their readings; None where they could not be proved."""
-    if not spans:
-        return
-    single = len(spans) == 1
-    joined = data[spans[0][0] : spans[0][1]] if single else b"".join([data[begin:end] for begin, end in spans])
-    found = _repeated(joined, tags)
-    if found is not None:
-        columns, begins = found
-        ends = np.cumsum([end - begin for begin, end in spans])
-        stops = np.searchsorted(begins, ends).tolist()
-        start = 0
-        for (begin, end), stop in zip(spans, stops, strict=True):
-            yield begin, end, _readings({name: column[start:stop] for name, column in columns.items()}, stop - start)
-            start = stop
-    elif not single:
-        half = len(spans) // 2
-        yield from _proved(data, spans[:half], tags)
-        yield from _proved(data, spans[half:], tags)
-    else:
-        yield from _halved(data, spans[0], tags)
+class _Readings:
+    """The readings in a piece of the stream: where they begin and end, which are proved, and what these say.
 
+    Parameters
+    ----------
+    data : bytes
+        The piece.
+    brackets : array of int, shape (n_tags,)
+        Where every tag begins.
+    tags : _Tags
+        What tags look like.
+    """
 
-def _halved(data: bytes, span: tuple[int, int], tags: _Tags) -> Iterator[tuple[int, int, Readings | None]]:
-    begin, end = span
-    if end - begin > _WORTH_HALVING:
-        middle = data.find(tags.open, (begin + end) // 2, end)
-        before = data.rfind(tags.close, begin, middle) if middle > begin else -1
-        if before >= 0:
-            yield from _proved(data, [(begin, before + len(tags.close))], tags)
-            yield from _proved(data, [(middle, end)], tags)
+    def __init__(self, data: bytes, brackets: Places, tags: _Tags) -> None:
+        self._data, self._tags = data, tags
+        near = brackets[: np.searchsorted(brackets, len(data) - len(tags.open), side="right")]
+        heads = np.flatnonzero(np.frombuffer(data, dtype=np.uint8)[near + (len(tags.open) - len(b"Reading>"))] == ord("R"))
+        heads = heads[_stands_at(data, near[heads], tags.open)]
+        n = len(heads)
+        self.begins: Places = brackets[heads]
+        self.ends: Places = np.zeros(n, dtype=np.intp)
+        self.proved: Flags = np.zeros(n, dtype=bool)
+        self._columns: Columns = {}
+        left = np.arange(n)
+        for _ in range(_EXAMPLES):
+            if len(left) < _FEW:
+                break
+            begin = int(self.begins[left[0]])
+            example = data[begin : data.find(tags.close, begin) + len(tags.close)]
+            if tags.shape.fullmatch(example):
+                self._compare(example, brackets, heads, left)
+                left = left[~self.proved[left]]
+            else:
+                left = left[1:]
+        if n >= _FEW:
+            self._match(np.flatnonzero(~self.proved))
+
+    def _compare(self, example: bytes, brackets: Places, heads: Places, rows: Places) -> None:
+        """Prove those of some readings that are the example with other integers."""
+        alike, ends, columns = _alike(self._data, example, brackets, heads[rows], self._tags)
+        if len(alike) == len(heads):  # most feeds, most of the time
+            self.ends, self._columns = ends, columns
+            self.proved[:] = True
             return
-    yield begin, end, _irregular(data[begin:end], tags)
+        rows = rows[alike]
+        self.ends[rows] = ends
+        self.proved[rows] = True
+        for name, values in columns.items():
+            self._column(name)[rows] = values
+
+    def _match(self, rows: Places) -> None:
+        """Prove readings whose children come and go, or that hold comments, one by one."""
+        credit = _FEW
+        for row in rows.tolist():
+            match = self._tags.irregular.match(self._data, int(self.begins[row]))
+            credit += 1 if match else -1
+            if match is None:
+                if credit < 0:
+                    return
+                continue
+            self.ends[row], self.proved[row] = match.end(), True
+            for name, text in zip(_IRREGULAR, match.groups(), strict=True):
+                if text:
+                    self._column(name)[row] = int(text)
+
+    def _column(self, name: str) -> npt.NDArray[Any]:
+        if name not in self._columns:
+            missing, dtype = (MISSING_SMALL, np.int16) if name in _SMALL else (MISSING, np.int64)
+            self._columns[name] = np.full(len(self.begins), missing, dtype=dtype)
+        return self._columns[name]
+
+    def runs(self) -> list[tuple[int, int, Readings]]:
+        """Return where each run begins and ends, and what it holds: proved readings with nothing but white space between them."""
+        rows = np.flatnonzero(self.proved)
+        if not len(rows):
+            return []
+        begins, ends = self.begins[rows], self.ends[rows]
+        breaks = np.flatnonzero(~_blank(self._data, ends[:-1], begins[1:] - ends[:-1]) | (np.diff(rows) > 1)) + 1
+        first = np.concatenate([[0], breaks])
+        last = np.concatenate([breaks, [len(rows)]])
+        columns = [self._column(name)[rows] if len(rows) < len(self.begins) else self._column(name) for name in COLUMNS]
+        places = zip(begins[first].tolist(), ends[last - 1].tolist(), first.tolist(), last.tolist(), strict=True)
+        return [(begin, end, Readings(*[column[one:other] for column in columns])) for begin, end, one, other in places]
 
 
-def _readings(columns: Columns, n: int) -> Readings:
-    def column(name: str) -> npt.NDArray[Any]:
-        if name in columns:
-            return columns[name]
-        return np.full(n, MISSING_SMALL, dtype=np.int16) if name in _SMALL else np.full(n, MISSING)
+def _alike(data: bytes, example: bytes, brackets: Places, heads: Places, tags: _Tags) -> tuple[Places, Places, Columns]:
+    """Hold readings against an example; return which are alike, where these end, and the integers in them.
 
-    given: dict[str, Any] = {name: column(name) for name in COLUMNS}
-    return Readings(**given)
-
-
-def _repeated(data: bytes, tags: _Tags) -> tuple[Columns, npt.NDArray[np.intp]] | None:
-    """Return the columns of a run, and where each reading begins, if it is its first reading repeated with other integers; else None."""
-    first = data[: data.find(tags.close) + len(tags.close)]
-    if not tags.shape.fullmatch(first) or len(data) < _FEW * len(first):
-        return None
-    numbers = [(_LEAVES[match[1]], match.start(2), match.end(2)) for match in tags.leaf.finditer(first)]
-    if len({name for name, _, _ in numbers}) != len(numbers) or not numbers:
-        return None
-    text = np.frombuffer(data, dtype=np.uint8)
-    brackets = np.flatnonzero(text == _LESS_THAN)
-    tags_each = first.count(b"<")
-    if len(brackets) % tags_each:
-        return None
-    tags_of = brackets.reshape(-1, tags_each)
-    n = len(tags_of)
-    begins = place = tags_of[:, 0]
+    `heads` are the places in `brackets` of the readings' start tags.
+    """
+    numbers = [(_LEAVES[match[1]], match.start(2), match.end(2)) for match in tags.leaf.finditer(example)]
+    if len({name for name, _, _ in numbers}) != len(numbers):
+        heads = heads[:0]
+    heads = heads[: np.searchsorted(heads, len(brackets) - example.count(b"<"), side="right")]
+    rows, place = np.arange(len(heads)), brackets[heads]
     columns: Columns = {}
     done = 0
+
+    def only(good: Flags) -> None:
+        nonlocal rows, heads, place, columns
+        if not good.all():
+            rows, heads, place = rows[good], heads[good], place[good]
+            columns = {name: column[good] for name, column in columns.items()}
+
     for name, begin, end in numbers:
-        literal = first[done:begin]
-        if not _stands_at(data, place, literal):
-            return None
-        after = first.find(b"<", end)
-        number_begins, place = place + len(literal), tags_of[:, first.count(b"<", 0, end)] - (after - end)
-        column = _integers(text, number_begins, place)
-        if column is None or (name in _SMALL and np.abs(column).max(initial=0) > -int(MISSING_SMALL) - 1):
-            return None
-        columns[name] = column.astype(np.int16) if name in _SMALL else column
+        literal = example[done:begin]
+        only(_stands_at(data, place, literal))
+        begins = place + len(literal)
+        place = brackets[heads + example.count(b"<", 0, end)] - (example.find(b"<", end) - end)
+        columns[name], fits = _integers(data, begins, place)
+        if name in _SMALL:
+            fits &= np.abs(columns[name]) < -int(MISSING_SMALL)
+            columns[name] = columns[name].astype(np.int16)
+        only(fits)
         done = end
-    literal = first[done:]
-    if not _stands_at(data, place, literal):
-        return None
-    ends = place + len(literal)
-    gaps = begins[1:] - ends[:-1]
-    if ends[-1] != len(data) or (n > 1 and not _blank(data, ends[:-1], gaps)):
-        return None
-    return columns, begins
+    literal = example[done:]
+    only(_stands_at(data, place, literal))
+    return rows, place + len(literal), columns
 
 
-def _stands_at(data: bytes, places: npt.NDArray[np.intp], literal: bytes) -> bool:
-    """Whether `literal` stands at every place."""
-    size = len(literal)
-    if places[0] < 0 or int(places.max()) + size > len(data):
-        return False
-    windows = np.ndarray((len(data) - size + 1,), dtype=f"V{size}", buffer=data, strides=(1,))
-    return windows[places].tobytes() == literal * len(places)
+def _stands_at(data: bytes, places: Places, literal: bytes) -> Flags:
+    """Return at which places `literal` stands."""
+    size, room = len(literal), len(data) - len(literal)
+    inside = True
+    if len(places) and (int(places.min()) < 0 or int(places.max()) > room):
+        inside = (places >= 0) & (places <= room)
+        places = np.where(inside, places, 0)
+    windows = np.ndarray((room + 1,), dtype=f"V{size}", buffer=data, strides=(1,))
+    found = windows[places]
+    if inside is True and found.tobytes() == literal * len(places):  # ten times as fast as the comparison one by one
+        return np.ones(len(places), dtype=bool)
+    return (found == np.void(literal)) & inside
 
 
-def _blank(data: bytes, places: npt.NDArray[np.intp], gaps: npt.NDArray[np.intp]) -> bool:
-    """Whether nothing but one and the same white space stands between readings, or nothing at all."""
-    width = int(gaps.max())
-    if int(gaps.min()) < 0:
-        return False
+def _blank(data: bytes, places: Places, widths: Places) -> Flags:
+    """Return at which places nothing but one and the same white space stands, that which is the shortest."""
+    if not len(places):
+        return np.zeros(0, dtype=bool)
+    width = int(widths.min())
+    narrow = widths == width
     if not width:
-        return True
-    wide = gaps == width
-    if not (wide | (gaps == 0)).all():
-        return False
-    places = places[wide]
-    literal = data[int(places[0]) : int(places[0]) + width]
-    return not literal.strip(b" \t\r\n") and _stands_at(data, places, literal)
+        return narrow
+    place = int(places[narrow.argmax()])
+    literal = data[place : place + width]
+    if literal.strip(b" \t\r\n"):
+        return np.zeros(len(places), dtype=bool)
+    return narrow & _stands_at(data, places, literal)
 
 
-def _integers(text: npt.NDArray[np.uint8], begins: npt.NDArray[np.intp], ends: npt.NDArray[np.intp]) -> npt.NDArray[np.int64] | None:
-    """Return the integers that fill ``begins`` to ``ends``: 1 to 18 digits, a minus at most; None where something else does."""
-    if (ends <= begins).any():
-        return None
-    negative = text[begins] == _MINUS
+#: Eight bytes of zeros as digits, eight bytes that are beyond 9 with them, and how digits become pairs, fours, and eight.
+_ZEROS, _BEYOND, _HIGH = (np.uint64(0x0101010101010101 * byte) for byte in (0x30, 0x76, 0x80))
+_STEPS = [
+    (np.uint64(mask), np.uint64(10**n * (1 << 8 * n) + 1), np.uint64(8 * n))
+    for mask, n in ((0x0F0F0F0F0F0F0F0F, 1), (0x00FF00FF00FF00FF, 2), (0x0000FFFF0000FFFF, 4))
+]
+
+
+def _integers(data: bytes, begins: Places, ends: Places) -> tuple[npt.NDArray[np.int64], Flags]:
+    """Return the integers between `begins` and `ends`, and which there are: of 1 to 16 digits, with a minus at most."""
+    if not len(begins):
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=bool)
+    negative = np.frombuffer(data, dtype=np.uint8)[begins] == _MINUS
     signed = bool(negative.any())
     widths = ends - begins - negative if signed else ends - begins
     narrowest, widest = int(widths.min()), int(widths.max())
-    if narrowest < 1 or widest > 18:
-        return None
-    numbers = np.zeros(len(begins), dtype=np.int64)
-    place = ends - 1
-    scale = 1
-    for digit in range(widest):
-        digits = text[place] - np.uint8(_ZERO)
-        if digit >= narrowest:
-            digits = np.where(widths > digit, digits, np.uint8(0))
-        if int(digits.max()) > 9:
-            return None
-        numbers += digits * np.int64(scale)
-        scale *= 10
-        place = place - 1
-    return np.where(negative, -numbers, numbers) if signed else numbers
+    fits = np.ones(len(begins), dtype=bool)
+    if narrowest < 1 or widest > 16:
+        fits = (widths >= 1) & (widths <= 16)
+        widths, ends = np.where(fits, widths, 1), np.where(fits, ends, 16)
+    numbers, digits = _eight_digits(data, ends, narrowest if narrowest == widest else widths)
+    if widest > 8:
+        more, others = _eight_digits(data, ends - 8, (narrowest if narrowest == widest else widths) - 8)
+        numbers, digits = numbers + more * np.int64(10**8), digits & others
+    if len(numbers) < len(begins):
+        numbers = np.full(len(begins), numbers)
+    return np.where(negative, -numbers, numbers) if signed else numbers, fits & digits
 
 
-def _irregular(data: bytes, tags: _Tags) -> Readings | None:
-    """Return the readings of a run whose children come and go, or that holds comments, by one match a reading; None where one differs."""
-    found = tags.irregular.findall(data)
-    if len(found) < _FEW or sum(len(one[0]) for one in found) != len(data):
-        return None
-    _, cost, quality, duration, start, value, tier, tou, cpp = zip(*found, strict=True)
-    columns: Columns = {}
-    for name, texts in zip(COLUMNS, (start, duration, value, cost, quality, tou, tier, cpp), strict=True):
-        kind, missing = (np.int16, int(MISSING_SMALL)) if name in _SMALL else (np.int64, int(MISSING))
-        columns[name] = np.array([int(text) if text else missing for text in texts], dtype=kind)
-    return _readings(columns, len(found))
+def _eight_digits(data: bytes, ends: Places, widths: Places | int) -> tuple[npt.NDArray[np.int64], Flags]:
+    """Return the numbers whose last eight digits (or fewer, as `widths` has it) end at `ends`, and where there are digits only.
+
+    Eight bytes are one integer, and all digits of it are put together at once.
+    """
+    windows = np.ndarray((len(data) - 7,), dtype="V8", buffer=data, strides=(1,))
+    words = windows[ends - 8].view("<u8")
+    if isinstance(widths, int) and words.tobytes() == words[:1].tobytes() * len(words):
+        words = words[:1]
+    before = (8 * (8 - np.clip(widths, 0, 8))).astype(np.uint64)
+    words = ((words ^ _ZEROS) >> before) << before
+    digits = (((words + _BEYOND) | words) & _HIGH) == 0
+    for mask, factor, shift in _STEPS:
+        words = ((words & mask) * factor) >> shift
+    return words.view(np.int64), digits
