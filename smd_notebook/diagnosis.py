@@ -202,7 +202,9 @@ def _once(channel: Channel) -> tuple[Column, Column]:
     start, duration = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
     for blocks in by_source(channel).values():
         readings = concatenated(replace(channel, blocks=blocks))
-        new = plausible(readings.start) & ~np.isin(readings.start, np.concatenate(start))
+        new = plausible(readings.start)
+        if len(start) > 1:
+            new &= ~np.isin(readings.start, np.concatenate(start))
         start.append(readings.start[new])
         duration.append(readings.duration[new])
     return np.concatenate(start), np.concatenate(duration)
@@ -215,10 +217,10 @@ def plausible(start: Column) -> Flags:
 
 def by_source(channel: Channel) -> dict[str, tuple[Block, ...]]:
     """Return the blocks of each file: repeated hours are told apart by their order in it."""
-    found: dict[str, tuple[Block, ...]] = {}
+    found: dict[str, list[Block]] = {}
     for block in channel.blocks:
-        found[block.entry.source] = (*found.get(block.entry.source, ()), block)
-    return found
+        found.setdefault(block.entry.source, []).append(block)
+    return {source: tuple(blocks) for source, blocks in found.items()}
 
 
 def _bounds(channel: Channel, start: Column, duration: Column) -> Column:
@@ -232,7 +234,7 @@ def _bounds(channel: Channel, start: Column, duration: Column) -> Column:
 
 def _downloaded(channel: Channel, start: Column) -> Verdict | None:
     """Tell whether all intervals begin at one instant, near to when the feed was made: then it is the time of the download."""
-    if len(np.unique(start)) > 1:
+    if (start != start[:1]).any():
         return None
     values = np.unique(concatenated(channel).value)
     made = [at for block in channel.blocks for at in (instant(block.updated), instant(block.entry.published)) if np.isfinite(at)]

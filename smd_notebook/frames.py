@@ -118,6 +118,8 @@ def _span(channel: Channel) -> tuple[int, int] | None:
 
 
 def _meant(start: Column) -> Column:
+    if len(start) and start.min() >= _EARLIEST and start.max() <= LATEST:
+        return start
     known: Column = start[(start >= _EARLIEST) & (start <= LATEST)]
     return known
 

@@ -369,9 +369,9 @@ def _channel(
 def _with_times(block: Block, reading_type: ReadingType | None, findings: list[Finding]) -> Block:
     """Return the block with every start and duration that its interval and ReadingType determine (espi:IntervalReading, timePeriod)."""
     readings = block.readings
-    no_start, no_duration = readings.start == MISSING, readings.duration == MISSING
-    if not no_start.any() and not no_duration.any():
+    if not len(readings) or min(readings.start.min(), readings.duration.min()) > MISSING:
         return block
+    no_start, no_duration = readings.start == MISSING, readings.duration == MISSING
     length = reading_type.interval_length if reading_type else None
     interval = block.interval
     if not length and interval and interval.duration and len(readings) and interval.duration % len(readings) == 0:
@@ -409,8 +409,12 @@ def _outside(block: Block) -> Iterator[Finding]:
     interval, readings = block.interval, block.readings
     if interval is None or interval.start is None or interval.duration is None or not len(readings):
         return
+    end = interval.start + interval.duration
+    first = int(readings.start.min())
+    if first >= interval.start and first > MISSING and int(readings.start.max()) <= end - int(readings.duration.max()):
+        return
     known = (readings.start != MISSING) & (readings.duration != MISSING)
-    outside = known & ((readings.start < interval.start) | (readings.start + readings.duration > interval.start + interval.duration))
+    outside = known & ((readings.start < interval.start) | (readings.start + readings.duration > end))
     if n := int(outside.sum()):
         text = "readings lie outside the interval that their IntervalBlock states; their own times were taken"
         yield Finding("outside-block", "info", text, n=n, source=block.entry.source)

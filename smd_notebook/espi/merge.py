@@ -120,7 +120,10 @@ def merge_documents(documents: Iterable[Document]) -> Document:
 
     What one lacks (the ReadingType of its blocks, a UsagePoint, a clock) is taken from the others where its links name it.
     """
-    unlike = {_digest_document(document): document for document in documents}
+    given = list(documents)
+    if len(given) == 1:
+        return given[0]
+    unlike = {_digest_document(document): document for document in given}
     ordered = [unlike[digest] for digest in sorted(unlike)]
     if len(ordered) == 1:
         return ordered[0]
