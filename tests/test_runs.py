@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from smd_notebook.errors import ReadError
+from smd_notebook.espi.entries import Matcher
 from smd_notebook.espi.model import COLUMNS, Document
 from smd_notebook.espi.reader import read_document
 from smd_notebook.espi.runs import Cutter
@@ -53,7 +54,7 @@ def same(one: Document | str, other: Document | str) -> None:
             assert np.array_equal(here, there), name
         assert left.readings.extra == right.readings.extra
         assert left.readings.exponent == right.readings.exponent
-        assert (left.interval, left.entry, left.extra) == (right.interval, right.entry, right.extra)
+        assert (left.interval, left.entry, left.updated, left.extra) == (right.interval, right.entry, right.updated, right.extra)
     assert one.findings == other.findings
     assert one.others == other.others
 
@@ -70,7 +71,9 @@ def reading(rng: Random, p: str, at: int, shape: str, blank: str) -> str:
 
 
 def feed(rng: Random) -> str:
-    """A feed of one to five hundred readings, in any prefix, order of children and white space."""
+    """A feed of one to five hundred readings, in any prefix, order of children and white space, in one entry or in many that are alike."""
+    if rng.random() < 0.4:
+        return many_entries(rng)
     p = rng.choice(["espi", "ns0", "e"])
     blank = rng.choice(["", "\n  ", "\r\n\t", " "])
     shape = rng.choice(["time value", "cost quality time value", "quality time value tou", "value time", "cost time value tou"])
@@ -83,6 +86,32 @@ def feed(rng: Random) -> str:
         TAIL.format(p=p).removesuffix("</feed>") + HEAD.format(p=p).partition("<feed")[2].partition(">")[2] if rng.random() < 0.4 else ""
     )
     return HEAD.format(p=p) + blank.join(readings[:cut]) + middle + blank.join(readings[cut:]) + TAIL.format(p=p)
+
+
+def many_entries(rng: Random) -> str:
+    """A feed of many small entries, each with links, dates and an interval, that differ in what they say only, or in more."""
+    p, a = rng.choice(["espi", "ns0"]), rng.choice(["", "a:"])
+    blank = rng.choice(["", "\n  ", " "])
+    extra = rng.choice(["", "", f"<{a}author><{a}name>me</{a}name></{a}author>", "<x:y>1</x:y>"])
+    found = []
+    for k in range(rng.choice([3, 8, 20])):
+        at = 1_600_000_000 + 86_400 * k
+        readings = [reading(rng, p, at + 900 * j, "quality time value tou", blank) for j in range(rng.choice([3, 12]))]
+        parts = [
+            f'<{a}link href="https://u.example/UsagePoint/1/MeterReading/{rng.choice([1, 1, 2])}/IntervalBlock/{k}" rel="self"/>',
+            f'<{a}link rel="up" href="https://u.example/UsagePoint/1/MeterReading/1/IntervalBlock"/>',
+            f"<{a}id>urn:uuid:{rng.randrange(10**9)}</{a}id>",
+            f"<{a}title>{rng.choice(['a title', 'title 2', '', ' x ', 'café', 'A &amp; B', '12'])}</{a}title>",
+            f"<{a}updated>2024-01-{k + 1:02}T00:00:00Z</{a}updated>",
+            extra if rng.random() < 0.9 else "",
+        ]
+        interval = f"<{p}:interval><{p}:duration>86400</{p}:duration>{blank}<{p}:start>{at}</{p}:start></{p}:interval>"
+        inner = interval + blank + blank.join(readings) + (blank if rng.random() < 0.9 else " ")
+        parts.append(f"<{a}content><{p}:IntervalBlock>{inner}</{p}:IntervalBlock></{a}content>")
+        found.append(f"<{a}entry>" + blank.join(part for part in parts if part) + f"</{a}entry>")
+    atom = 'xmlns:a="http://www.w3.org/2005/Atom"' if a else 'xmlns="http://www.w3.org/2005/Atom"'
+    root = f'<{a}feed {atom} xmlns:{p}="http://naesb.org/espi" xmlns:x="urn:x">'
+    return root + f"<{a}updated>2023-05-05T00:00:00Z</{a}updated>" + blank.join(found) + f"</{a}feed>"
 
 
 ODD = [
@@ -109,6 +138,15 @@ ODD = [
     "</espi:IntervalBlock><espi:IntervalBlock>",
     "<espi:IntervalReading>",
     "</e:IntervalReading>",
+    "</entry>",
+    "<entry>",
+    "<title>t</title>",
+    "<espi:interval><espi:duration>1</espi:duration></espi:interval>",
+    '<link rel="related" href="x"/>',
+    "<!--",
+    "-->",
+    "]]>",
+    "<![CDATA[",
     "\x00",
     "é",
 ]
@@ -153,6 +191,19 @@ def test_mutated_feeds_read_equal() -> None:
 def test_a_hundred_thousand_mutated_feeds_read_equal() -> None:
     for seed in range(1000, 101_000):
         trial(seed)
+
+
+def test_entries_that_are_alike_are_matched_and_not_parsed() -> None:
+    matched = 0
+    for seed in range(20):
+        rng = Random(seed)
+        rest, runs = (cutter := Cutter()).cut(many_entries(rng).encode(), final=True)
+        matcher = Matcher(cutter.name, lambda data: read_document(handles(data)[0], fast=False))
+        matcher.begin(rest)
+        left, alike = matcher.cut(rest)
+        assert left.count(cutter.name.encode()) == len(runs) == left.count(b".entry/>") + left.count(cutter.name.encode() + b"/>")
+        matched += len(alike)
+    assert matched > 20
 
 
 def test_every_corpus_file_reads_equal(corpus: Path) -> None:

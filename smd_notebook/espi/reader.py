@@ -6,6 +6,7 @@ never declared. An element of any other namespace is kept in ``extra`` under ``{
 
 from __future__ import annotations
 
+import io
 import re
 from collections import deque
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from typing import Any, Literal
 from xml.parsers import expat
 
 from smd_notebook.errors import BrokenXmlError, Finding, NotEspiError, ReadError
+from smd_notebook.espi.entries import Matcher, Stencil
 from smd_notebook.espi.model import (
     Block,
     Document,
@@ -113,6 +115,8 @@ class _Reader:
     def _fresh(self, encoding: str | None = None) -> None:
         self._cutter: Cutter | None = None
         self._runs: deque[Readings] = deque()
+        self._matcher: Matcher | None = None
+        self._alike: deque[tuple[Stencil, tuple[bytes, ...]]] = deque()
         self._undeclared: set[str] = set()
         self._frames: list[_Frame] = []
         self._scope: dict[str, str] = {"xml": _XML_NS}
@@ -159,11 +163,12 @@ class _Reader:
     def _fast(self) -> bool:
         """Read with proved runs cut out; return whether all of them came back where they were put."""
         self._cutter = Cutter()
+        self._matcher = Matcher(self._cutter.name, lambda data: _Reader(Handle("", lambda: io.BytesIO(data))).read(fast=False))
         try:
             self._attempt()
         except (BrokenXmlError, OverflowError):
             return False
-        return not self._runs
+        return not self._runs and not self._alike
 
     def _attempt(self) -> None:
         try:
@@ -197,6 +202,9 @@ class _Reader:
             return self._parse(chunk, final=False)
         rest, runs = self._cutter.cut(chunk, final=final)
         self._runs.extend(runs)
+        if self._matcher is not None:
+            rest, alike = self._matcher.cut(rest)
+            self._alike.extend(alike)
         return self._parse(rest, final=False)
 
     def _bare(self, data: bytes) -> bytes:
@@ -217,6 +225,10 @@ class _Reader:
         self._utf16 = "utf-16le" if head.startswith((b"\xff\xfe", b"<\0")) else "utf-16be" if head.startswith((b"\xfe\xff", b"\0<")) else ""
         if self._utf16:
             self._cutter = None
+        if self._cutter is None:
+            self._matcher = None
+        if self._matcher is not None:
+            self._matcher.begin(head)
         return head
 
     def _parse(self, data: bytes, *, final: bool) -> bool:
@@ -342,6 +354,12 @@ class _Reader:
         if self._cutter is not None and key == self._cutter.name:
             if columns is not None and self._frames[-1].key.lower() == "intervalblock":
                 columns.add_run(self._runs.popleft())
+            return
+        if self._matcher is not None and key == self._matcher.name:
+            if depth == 1 and self._feed_entry_depth is None:
+                self._entries += 1
+                stencil, texts = self._alike.popleft()
+                self._lists["blocks"].append(stencil.filled(texts, self._runs.popleft(), self._handle.name, self._entries))
             return
         if columns is not None:
             if lower == "intervalreading" and self._frames[-1].key.lower() == "intervalblock":

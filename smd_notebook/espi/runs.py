@@ -108,6 +108,7 @@ class Cutter:
     def __init__(self) -> None:
         self.name = f"run.{secrets.token_hex(8)}"
         self._carry = b""
+        self._flags: Flags = np.empty(0, dtype=bool)
 
     def cut(self, chunk: bytes, *, final: bool = False) -> tuple[bytes, list[Readings]]:
         """Return what the parser shall read, and the runs that the markers in it stand for, in order.
@@ -126,7 +127,9 @@ class Cutter:
             self._carry = data[safe:]
             return data[:safe], []
         tags = _tags(first[1])
-        brackets = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == _LESS_THAN)
+        if len(self._flags) < len(data):
+            self._flags = np.empty(len(data), dtype=bool)
+        brackets = np.flatnonzero(np.equal(np.frombuffer(data, dtype=np.uint8), _LESS_THAN, out=self._flags[: len(data)]))
         found = _Readings(data, brackets, tags)
         safe = len(data)
         if not final:
@@ -169,7 +172,8 @@ class _Readings:
         self._data, self._tags = data, tags
         near = brackets[: np.searchsorted(brackets, len(data) - len(tags.open), side="right")]
         heads = np.flatnonzero(np.frombuffer(data, dtype=np.uint8)[near + (len(tags.open) - len(b"Reading>"))] == ord("R"))
-        heads = heads[_stands_at(data, near[heads], tags.open)]
+        opens = _stands_at(data, near[heads], tags.open)
+        heads = heads if opens is None else heads[opens]
         n = len(heads)
         self.begins: Places = brackets[heads]
         self.ends: Places = np.zeros(n, dtype=np.intp)
@@ -229,12 +233,16 @@ class _Readings:
         if not len(rows):
             return []
         begins, ends = self.begins[rows], self.ends[rows]
-        breaks = np.flatnonzero(~_blank(self._data, ends[:-1], begins[1:] - ends[:-1]) | (np.diff(rows) > 1)) + 1
+        breaks = np.flatnonzero(~_blank(self._data, ends[:-1], begins[1:] - ends[:-1])) + 1
         first = np.concatenate([[0], breaks])
         last = np.concatenate([breaks, [len(rows)]])
-        columns = [self._column(name)[rows] if len(rows) < len(self.begins) else self._column(name) for name in COLUMNS]
+        columns: dict[str, Any] = {
+            name: self._column(name)[rows] if len(rows) < len(self.begins) else self._column(name) for name in COLUMNS
+        }
         places = zip(begins[first].tolist(), ends[last - 1].tolist(), first.tolist(), last.tolist(), strict=True)
-        return [(begin, end, Readings(*[column[one:other] for column in columns])) for begin, end, one, other in places]
+        return [
+            (begin, end, Readings(**{name: column[one:other] for name, column in columns.items()})) for begin, end, one, other in places
+        ]
 
 
 def _alike(data: bytes, example: bytes, brackets: Places, heads: Places, tags: _Tags) -> tuple[Places, Places, Columns]:
@@ -250,9 +258,9 @@ def _alike(data: bytes, example: bytes, brackets: Places, heads: Places, tags: _
     columns: Columns = {}
     done = 0
 
-    def only(good: Flags) -> None:
+    def only(good: Flags | None) -> None:
         nonlocal rows, heads, place, columns
-        if not good.all():
+        if good is not None and not good.all():
             rows, heads, place = rows[good], heads[good], place[good]
             columns = {name: column[good] for name, column in columns.items()}
 
@@ -262,43 +270,42 @@ def _alike(data: bytes, example: bytes, brackets: Places, heads: Places, tags: _
         begins = place + len(literal)
         place = brackets[heads + example.count(b"<", 0, end)] - (example.find(b"<", end) - end)
         columns[name], fits = _integers(data, begins, place)
-        if name in _SMALL:
-            fits &= np.abs(columns[name]) < -int(MISSING_SMALL)
-            columns[name] = columns[name].astype(np.int16)
         only(fits)
+        if name in _SMALL:
+            only(np.abs(columns[name]) < -int(MISSING_SMALL))
+            columns[name] = columns[name].astype(np.int16)
         done = end
     literal = example[done:]
     only(_stands_at(data, place, literal))
     return rows, place + len(literal), columns
 
 
-def _stands_at(data: bytes, places: Places, literal: bytes) -> Flags:
-    """Return at which places `literal` stands."""
+def _stands_at(data: bytes, places: Places, literal: bytes) -> Flags | None:
+    """Return at which places, in ascending order, `literal` stands; None where it stands at all of them."""
     size, room = len(literal), len(data) - len(literal)
-    inside = True
-    if len(places) and (int(places.min()) < 0 or int(places.max()) > room):
-        inside = (places >= 0) & (places <= room)
-        places = np.where(inside, places, 0)
-    windows = np.ndarray((room + 1,), dtype=f"V{size}", buffer=data, strides=(1,))
-    found = windows[places]
-    if inside is True and found.tobytes() == literal * len(places):  # ten times as fast as the comparison one by one
-        return np.ones(len(places), dtype=bool)
-    return (found == np.void(literal)) & inside
+    if not len(places):
+        return None
+    inside = places[0] >= 0 and places[-1] <= room
+    windows: npt.NDArray[np.void] = np.ndarray((room + 1,), dtype=f"V{size}", buffer=data, strides=(1,))
+    found = windows[places if inside else np.clip(places, 0, room)]
+    if inside and found.tobytes() == literal * len(places):  # ten times as fast as one by one
+        return None
+    flags: Flags = found == np.void(literal)
+    return flags if inside else flags & (places >= 0) & (places <= room)
 
 
 def _blank(data: bytes, places: Places, widths: Places) -> Flags:
     """Return at which places nothing but one and the same white space stands, that which is the shortest."""
-    if not len(places):
-        return np.zeros(0, dtype=bool)
-    width = int(widths.min())
-    narrow = widths == width
-    if not width:
+    width = int(widths.min(initial=len(data)))
+    narrow: Flags = widths == width
+    if not width or not len(places):
         return narrow
     place = int(places[narrow.argmax()])
     literal = data[place : place + width]
     if literal.strip(b" \t\r\n"):
         return np.zeros(len(places), dtype=bool)
-    return narrow & _stands_at(data, places, literal)
+    found = _stands_at(data, places, literal)
+    return narrow if found is None else narrow & found
 
 
 #: Eight bytes of zeros as digits, eight bytes that are beyond 9 with them, and how digits become pairs, fours, and eight.
@@ -309,39 +316,48 @@ _STEPS = [
 ]
 
 
-def _integers(data: bytes, begins: Places, ends: Places) -> tuple[npt.NDArray[np.int64], Flags]:
-    """Return the integers between `begins` and `ends`, and which there are: of 1 to 16 digits, with a minus at most."""
+#: How far eight bytes are shifted so that only the last digits of a number of so many are left: of its last eight, and of those before.
+_SHIFTS = np.array([64 - 8 * min(width, 8) for width in range(17)], dtype=np.uint64)
+_SHIFTS_BEFORE = np.array([64 - 8 * max(width - 8, 0) for width in range(17)], dtype=np.uint64)
+
+
+def _integers(data: bytes, begins: Places, ends: Places) -> tuple[npt.NDArray[np.int64], Flags | None]:
+    """Return the integers between `begins` and `ends`, and which of them are: of 1 to 16 digits, with a minus at most; None for all."""
     if not len(begins):
-        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=bool)
+        return np.zeros(0, dtype=np.int64), None
     negative = np.frombuffer(data, dtype=np.uint8)[begins] == _MINUS
     signed = bool(negative.any())
     widths = ends - begins - negative if signed else ends - begins
     narrowest, widest = int(widths.min()), int(widths.max())
-    fits = np.ones(len(begins), dtype=bool)
+    fits = None
     if narrowest < 1 or widest > 16:
         fits = (widths >= 1) & (widths <= 16)
         widths, ends = np.where(fits, widths, 1), np.where(fits, ends, 16)
-    numbers, digits = _eight_digits(data, ends, narrowest if narrowest == widest else widths)
+        narrowest, widest = 1, 16
+    given: Places | int = narrowest if narrowest == widest else widths
+    numbers, other = _eight_digits(data, ends, _SHIFTS[given])
     if widest > 8:
-        more, others = _eight_digits(data, ends - 8, (narrowest if narrowest == widest else widths) - 8)
-        numbers, digits = numbers + more * np.int64(10**8), digits & others
+        more, stranger = _eight_digits(data, ends - 8, _SHIFTS_BEFORE[given])
+        numbers = numbers + more * np.int64(10**8)
+        other = other | stranger
+    if other.any():
+        fits = ~other if fits is None else fits & ~other
     if len(numbers) < len(begins):
         numbers = np.full(len(begins), numbers)
-    return np.where(negative, -numbers, numbers) if signed else numbers, fits & digits
+    return np.where(negative, -numbers, numbers) if signed else numbers, fits
 
 
-def _eight_digits(data: bytes, ends: Places, widths: Places | int) -> tuple[npt.NDArray[np.int64], Flags]:
-    """Return the numbers whose last eight digits (or fewer, as `widths` has it) end at `ends`, and where there are digits only.
+def _eight_digits(data: bytes, ends: Places, shifts: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.int64], Flags]:
+    """Return the numbers whose last eight digits, or fewer, end at `ends`, and where there is anything but digits.
 
-    Eight bytes are one integer, and all digits of it are put together at once.
+    Eight bytes are one integer, and all digits of it are put together at once. Where all are the same there is one of each only.
     """
-    windows = np.ndarray((len(data) - 7,), dtype="V8", buffer=data, strides=(1,))
-    words = windows[ends - 8].view("<u8")
-    if isinstance(widths, int) and words.tobytes() == words[:1].tobytes() * len(words):
+    windows: npt.NDArray[np.void] = np.ndarray((len(data) - 7,), dtype="V8", buffer=data, strides=(1,))
+    words: npt.NDArray[np.uint64] = windows[ends - 8].view("<u8")
+    if not shifts.ndim and words.tobytes() == words[:1].tobytes() * len(words):
         words = words[:1]
-    before = (8 * (8 - np.clip(widths, 0, 8))).astype(np.uint64)
-    words = ((words ^ _ZEROS) >> before) << before
-    digits = (((words + _BEYOND) | words) & _HIGH) == 0
+    words = ((words ^ _ZEROS) >> shifts) << shifts
+    other = (((words + _BEYOND) | words) & _HIGH) != 0
     for mask, factor, shift in _STEPS:
         words = ((words & mask) * factor) >> shift
-    return words.view(np.int64), digits
+    return words.view(np.int64), other

@@ -1,0 +1,138 @@
+"""Entries that are alike: after one of them, the others are matched and not parsed.
+
+Once the readings are cut out (`runs`), most of what is left of a feed is the same entry again and again, with other links, dates and
+numbers. A stencil is such an entry with holes. What each hole is for is not guessed: the stencil itself is read by the plain path, with
+a name of its own in every hole, and the holes are where these names come out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from typing import Any
+
+from smd_notebook.errors import ReadError
+from smd_notebook.espi.model import Block, Document, Entry, Readings
+from smd_notebook.espi.resources import Interval
+
+#: A text with the blanks around it, or the address of a link.
+_HOLE = re.compile(rb'(?<=>)([ \t\r\n]*)([^<>\s](?:[^<>]*[^<>\s])?)([ \t\r\n]*)(?=<)|(?<= href=")([^"<>]+)(?=")')
+_ROOT = re.compile(rb"(?:<\?xml[^>]*\?>|<!--(?:[^-]|-(?!-))*+-->|[ \t\r\n]++)*+(<[^\s!?/<>][^<>]*[^/<>]>)")
+_ENTRY = re.compile(rb"<((?:[A-Za-z_][-.\w]*:)?)entry[ \t\r\n>]")
+#: What may fill a hole: digits; or printable ASCII that needs no escape anywhere, without blanks at the ends.
+_NUMBER = rb"([0-9]{1,15}+)"
+_TEXT = rb"([!#-%(-;=?-~](?:[ !#-%(-;=?-~]*[!#-%(-;=?-~])?)"
+_FIRST_NUMBER = 70_071_000
+
+
+@dataclass(frozen=True, slots=True)
+class Stencil:
+    """An entry of one IntervalBlock, with holes; and which hole is for what: numbers are holes, everything else is as it stands."""
+
+    pattern: re.Pattern[bytes]
+    entry: dict[str, int]
+    related: tuple[int, ...]
+    interval: dict[str, int]
+
+    def filled(self, texts: tuple[bytes, ...], readings: Readings, source: str, number: int) -> Block:
+        """Return the block of an entry that was matched."""
+        times: dict[str, Any] = {name: int(texts[hole]) for name, hole in self.interval.items()}
+        given: dict[str, Any] = {name: texts[hole].decode() for name, hole in self.entry.items()}
+        related = tuple([texts[hole].decode() for hole in self.related])
+        entry = Entry(related=related, source=source, number=number, **given)
+        return Block(readings, Interval(**times) if times else None, entry, entry.updated)
+
+
+class Matcher:
+    """Takes entries that are alike out of what is left of a stream.
+
+    Parameters
+    ----------
+    name : str
+        Local name of the element that stands for a run of readings; the one that stands for an entry is longer by ``.entry``.
+    read : callable
+        The plain path: bytes to Document.
+    """
+
+    def __init__(self, name: str, read: Callable[[bytes], Document]) -> None:
+        self.name = f"{name}.entry"
+        self._run = re.compile(rb"<(?:[A-Za-z_][-.\w]*:)?%b/>" % re.escape(name.encode()))
+        self._read = read
+        self._root = b""
+        self._marker = b""
+        self._stencil: Stencil | None = None
+        self._tries = 4
+
+    def begin(self, head: bytes) -> None:
+        """Take the first bytes of the stream: what they declare holds for all entries."""
+        found = _ROOT.match(head)
+        self._root = found[1] if found else b""
+
+    def cut(self, rest: bytes) -> tuple[bytes, list[tuple[Stencil, tuple[bytes, ...]]]]:
+        """Return the bytes with a marker in place of each entry that was matched; and the stencil and its texts, in order."""
+        for _ in range(2):
+            if self._stencil is not None:
+                matches = list(self._stencil.pattern.finditer(rest))
+                if matches:
+                    edges = [0, *(edge for match in matches for edge in match.span()), len(rest)]
+                    between = [rest[begin:end] for begin, end in zip(edges[::2], edges[1::2], strict=True)]
+                    return self._marker.join(between), [(self._stencil, match.groups()) for match in matches]
+            if not self._make(rest):
+                break
+        return rest, []
+
+    def _make(self, rest: bytes) -> bool:
+        """Make a stencil of the second of at least three entries; return whether there is one."""
+        entry = _ENTRY.search(rest)
+        runs = list(_first(self._run.finditer(rest), 3))
+        if self._tries <= 0 or not self._root or entry is None or len(runs) < 3:
+            return False
+        self._tries -= 1
+        begin, end_tag = rest.rfind(entry[0][:-1], 0, runs[1].start()), b"</" + entry[1] + b"entry>"
+        end = rest.find(end_tag, runs[1].end())
+        example = rest[begin : end + len(end_tag)]
+        if begin < 0 or end < 0 or len(self._run.findall(example)) != 1:
+            return False
+        self._stencil = self._stencil_of(example)
+        self._marker = b"<" + entry[1] + self.name.encode() + b"/>"
+        return self._stencil is not None
+
+    def _stencil_of(self, example: bytes) -> Stencil | None:
+        holes: dict[object, int] = {}
+        pattern, named, done = [], [], 0
+        for hole in _HOLE.finditer(example):
+            begin, end = hole.span(2) if hole[2] else hole.span(4)
+            number = example[begin:end].isdigit()
+            name = str(_FIRST_NUMBER + len(holes)) if number else f"{self.name}.{len(holes)}."
+            holes[int(name) if number else name] = len(holes)
+            pattern += [re.escape(example[done:begin]), _NUMBER if number else _TEXT]
+            named += [example[done:begin], name.encode()]
+            done = end
+        pattern.append(re.escape(example[done:]))
+        named.append(example[done:])
+        root_end = b"</" + re.split(rb"[\s>]", self._root[1:], maxsplit=1)[0] + b">"
+        try:
+            document = self._read(self._root + self._run.sub(b"", b"".join(named)) + root_end)
+        except ReadError:
+            return None
+        block = document.blocks[0] if len(document.blocks) == 1 else None
+        if block is None or document.findings or document.others or block.extra or block.entry.extra or len(block.readings):
+            return None
+        texts = {
+            one.name: getattr(block.entry, one.name) for one in fields(Entry) if one.name not in ("related", "source", "number", "extra")
+        }
+        entry = {name: holes.pop(text) for name, text in texts.items() if text in holes}
+        related = tuple(holes.pop(text) for text in block.entry.related if text in holes)
+        times = {one: getattr(block.interval, one) for one in ("duration", "start")} if block.interval else {}
+        interval = {name: holes.pop(time) for name, time in times.items() if time in holes}
+        said = [*(text for name, text in texts.items() if name not in entry and text), *block.entry.related[len(related) :]]
+        said += [time for name, time in times.items() if name not in interval and time is not None]
+        if holes or said or (block.interval and (block.interval.extra or not interval)) or block.updated != block.entry.updated:
+            return None
+        return Stencil(re.compile(b"".join(pattern)), entry, related, interval)
+
+
+def _first(found: Iterator[re.Match[bytes]], most: int) -> Iterator[re.Match[bytes]]:
+    for _, one in zip(range(most), found, strict=False):
+        yield one
