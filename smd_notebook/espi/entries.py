@@ -60,7 +60,8 @@ class Matcher:
         self._run = re.compile(rb"<(?:[A-Za-z_][-.\w]*:)?%b/>" % re.escape(name.encode()))
         self._read = read
         self._root = b""
-        self._marker = b""
+        # no prefix: an entry may declare its own, which is not known outside of it
+        self._marker = b"<%b/>" % self.name.encode()
         self._stencil: Stencil | None = None
         self._tries = 4
 
@@ -95,7 +96,6 @@ class Matcher:
         if begin < 0 or end < 0 or len(self._run.findall(example)) != 1:
             return False
         self._stencil = self._stencil_of(example)
-        self._marker = b"<" + entry[1] + self.name.encode() + b"/>"
         return self._stencil is not None
 
     def _stencil_of(self, example: bytes) -> Stencil | None:
