@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from smd_notebook.errors import ReadError
+from smd_notebook.espi import entries
 from smd_notebook.espi.entries import Matcher
 from smd_notebook.espi.model import COLUMNS, Document
 from smd_notebook.espi.reader import read_document
@@ -19,6 +20,12 @@ from smd_notebook.espi.source import handles
 
 HEAD = '<feed xmlns="http://www.w3.org/2005/Atom" xmlns:{p}="http://naesb.org/espi" xmlns:x="urn:x"><entry><content><{p}:IntervalBlock>'
 TAIL = "</{p}:IntervalBlock></content></entry></feed>"
+
+
+@pytest.fixture(autouse=True)
+def _stencils_of_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small feeds shall take the way of large ones."""
+    monkeypatch.setattr(entries, "_WORTH", 3)
 
 
 class Pieces:

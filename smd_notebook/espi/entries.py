@@ -8,8 +8,9 @@ a name of its own in every hole, and the holes are where these names come out.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from itertools import islice
 from typing import Any
 
 from smd_notebook.errors import ReadError
@@ -24,6 +25,8 @@ _ENTRY = re.compile(rb"<((?:[A-Za-z_][-.\w]*:)?)entry[ \t\r\n>]")
 _NUMBER = rb"([0-9]{1,15}+)"
 _TEXT = rb"([!#-%(-;=?-~](?:[ !#-%(-;=?-~]*[!#-%(-;=?-~])?)"
 _FIRST_NUMBER = 70_071_000
+#: Fewer entries than these are parsed sooner than a pattern is compiled (1 ms).
+_WORTH = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ class Matcher:
         # no prefix: an entry may declare its own, which is not known outside of it
         self._marker = b"<%b/>" % self.name.encode()
         self._stencil: Stencil | None = None
-        self._tries = 4
+        self._tries = 2
 
     def begin(self, head: bytes) -> None:
         """Take the first bytes of the stream: what they declare holds for all entries."""
@@ -84,10 +87,10 @@ class Matcher:
         return rest, []
 
     def _make(self, rest: bytes) -> bool:
-        """Make a stencil of the second of at least three entries; return whether there is one."""
+        """Make a stencil of the second entry where there are so many that it is worth it; return whether there is one."""
         entry = _ENTRY.search(rest)
-        runs = list(_first(self._run.finditer(rest), 3))
-        if self._tries <= 0 or not self._root or entry is None or len(runs) < 3:
+        runs = list(islice(self._run.finditer(rest), _WORTH))
+        if self._tries <= 0 or not self._root or entry is None or len(runs) < _WORTH:
             return False
         self._tries -= 1
         begin, end_tag = rest.rfind(entry[0][:-1], 0, runs[1].start()), b"</" + entry[1] + b"entry>"
@@ -131,8 +134,3 @@ class Matcher:
         if holes or said or (block.interval and (block.interval.extra or not interval)) or block.updated != block.entry.updated:
             return None
         return Stencil(re.compile(b"".join(pattern)), entry, related, interval)
-
-
-def _first(found: Iterator[re.Match[bytes]], most: int) -> Iterator[re.Match[bytes]]:
-    for _, one in zip(range(most), found, strict=False):
-        yield one

@@ -37,6 +37,8 @@ from smd_notebook.espi.source import Handle
 Family = Literal["espi", "customer", "atom", "none", "undeclared", "foreign"]
 
 _SPACE = b" \t\r\n"
+#: How many sets of namespace declarations are remembered.
+_SCOPES = 64
 #: Bytes that tell what a stream is.
 _ENOUGH = 4
 _UTF8_BOM = b"\xef\xbb\xbf"
@@ -121,6 +123,7 @@ class _Reader:
         self._frames: list[_Frame] = []
         self._scope: dict[str, str] = {"xml": _XML_NS}
         self._keys: dict[str, str] = {}
+        self._scopes: dict[frozenset[tuple[str, str]], dict[str, str]] = {}
         self._entries = 0
         self._feed_entry_depth: int | None = None
         self._columns: Columns | None = None
@@ -295,8 +298,14 @@ class _Reader:
                         changed, self._scope = self._scope, dict(self._scope)
                     self._scope[prefix] = value
         if changed is not None:
-            self._keys = {}
+            self._keys = self._keys_of_scope()
         return changed
+
+    def _keys_of_scope(self) -> dict[str, str]:
+        """Return the keys that are known where these namespaces are declared: the same few scopes come again and again."""
+        if len(self._scopes) > _SCOPES:
+            self._scopes.clear()
+        return self._scopes.setdefault(frozenset(self._scope.items()), {})
 
     # -- expat's handlers ------------------------------------------------------------------------------------------------------------
 
@@ -342,7 +351,8 @@ class _Reader:
         elif text := text.strip():
             value["#text"] = text
         if frame.scope is not None:
-            self._scope, self._keys = frame.scope, {}
+            self._scope = frame.scope
+            self._keys = self._keys_of_scope()
         self._close(frame.key, value)
         if not self._frames:
             self._closed = True

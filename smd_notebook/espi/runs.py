@@ -208,18 +208,24 @@ class _Readings:
 
     def _match(self, rows: Places) -> None:
         """Prove readings whose children come and go, or that hold comments, one by one."""
-        credit = _FEW
-        for row in rows.tolist():
-            match = self._tags.irregular.match(self._data, int(self.begins[row]))
+        credit, data, irregular = _FEW, self._data, self._tags.irregular
+        found: list[tuple[int, int, tuple[bytes | None, ...]]] = []
+        for row, begin in zip(rows.tolist(), self.begins[rows].tolist(), strict=True):
+            match = irregular.match(data, begin)
             credit += 1 if match else -1
-            if match is None:
-                if credit < 0:
-                    return
-                continue
-            self.ends[row], self.proved[row] = match.end(), True
-            for name, text in zip(_IRREGULAR, match.groups(), strict=True):
-                if text:
-                    self._column(name)[row] = int(text)
+            if match:
+                found.append((row, match.end(), match.groups()))
+            elif credit < 0:
+                break
+        if not found:
+            return
+        matched, ends, groups = zip(*found, strict=True)
+        rows = np.array(matched)
+        self.ends[rows], self.proved[rows] = ends, True
+        for name, texts in zip(_IRREGULAR, zip(*groups, strict=True), strict=True):
+            column = self._column(name)
+            missing = int(MISSING_SMALL if name in _SMALL else MISSING)
+            column[rows] = [int(text) if text else missing for text in texts]
 
     def _column(self, name: str) -> npt.NDArray[Any]:
         if name not in self._columns:
