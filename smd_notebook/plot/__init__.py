@@ -6,6 +6,7 @@ from smd_notebook.plot.lines import peak_days, series
 from smd_notebook.plot.maps import heatmap, quality
 from smd_notebook.plot.money import bill, tou
 from smd_notebook.plot.shapes import duration, profile
+from smd_notebook.plot.weather import temperature
 
 __all__ = [
     "bill",
@@ -18,6 +19,7 @@ __all__ = [
     "profile",
     "quality",
     "series",
+    "temperature",
     "tou",
     "typical_days",
 ]
