@@ -49,7 +49,7 @@ def test_points_and_model():
 
 def test_days_that_are_missing_are_not_drawn():
     home, degrees = cooled()
-    home = home.drop(index=range(30, 40))  # two days in part
+    home = home.drop(index=range(40, 50))  # two days in part
     figure = plot.temperature(home, degrees.iloc[: 50 * 24], title="At home")
     assert sum(len(trace.x) for trace in figure.data[:2]) == 60 - 2 - 10
     assert "12 days not drawn" in figure.layout.title.subtitle.text
@@ -58,8 +58,8 @@ def test_days_that_are_missing_are_not_drawn():
 
 def test_other_units():
     home, degrees = cooled()
-    gas = home.assign(channel="gas", value=0.01 * home["value"]).astype({"unit": "str", "service": "str"}).assign(unit="therm", service="gas")
-    figure = plot.temperature(pd.concat([gas, home.astype({"unit": "str", "service": "str"})]), degrees * 1.8 + 32, unit="degF", channel="gas")
+    gas = tidy(home["start"], 0.01 * home["value"], length="1h", channel="gas", service="gas", unit="therm")
+    figure = plot.temperature(pd.concat([gas, home], ignore_index=True), degrees * 1.8 + 32, unit="degF", channel="gas")
     assert figure.layout.yaxis.title.text == "Energy (therm per day)"
     assert figure.layout.xaxis.title.text == "Mean outdoor temperature of the day (°F)"
 
