@@ -1,13 +1,15 @@
-"""Duration curves and ramps: figures known beforehand, and arithmetic by hand."""
+"""Duration curves, ramps and coincidence: figures known beforehand, and arithmetic by hand."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import smd_notebook as smd
-from smd_notebook.analysis import duration_curve, ramps, resample
+from smd_notebook.analysis import coincidence, duration_curve, ramps, resample
 from smd_notebook.errors import ConfigurationError, SmdError, SmdWarning, UnitError
 
 from .tidy import ZONE, lapse2024, lapse_frame, regular, tidy
@@ -123,3 +125,74 @@ def test_one_interval_has_no_ramp():
     assert table["n"].tolist() == [0] * 5
     assert table[["value", "per_hour", "at", "interval"]].isna().all().all()
     assert ramps(regular("2024-01-01", 0, 1.0)).empty
+
+
+# Coincidence ------------------------------------------------------------------------------------------------------------------------
+
+
+def homes(*values: list[float]) -> pd.DataFrame:
+    return pd.concat([regular("2024-01-01", len(one), one, usage_point=str(n)) for n, one in enumerate(values, 1)], ignore_index=True)
+
+
+def group(table: pd.DataFrame) -> dict[str, float]:
+    return table[table["usage_point"] == "all"].set_index("metric")["value"].to_dict()
+
+
+def test_coincidence_by_hand():
+    table = coincidence(homes([1.0, 5, 2, 0], [4.0, 1, 3, 0], [2.0, 2, 3, 1]))
+    # sums of power: 28, 32, 32, 4 W; of the highest: 20 + 16 + 12
+    assert group(table) == {"group_max": 32, "sum_of_max": 48, "coincidence_factor": pytest.approx(2 / 3), "diversity_factor": 1.5}
+    own = table[table["metric"] == "own_max"]
+    assert own["value"].tolist() == [20, 16, 12]
+    assert [at.strftime("%H:%M") for at in own["at"]] == ["00:15", "00:00", "00:30"]
+    coincident = table[table["metric"] == "coincident"]
+    assert coincident["value"].tolist() == [20, 4, 8]
+    assert {at.strftime("%H:%M") for at in coincident["at"]} == {"00:15"}  # the first of two highest
+    assert set(table["interval"]) == {pd.Timedelta("15min")}
+    assert (table["coverage"] == 1).all()
+    assert smd.cite(table).endswith("values as computed")
+    assert group(coincidence(homes([1.0, 5], [1.0, 5])))["coincidence_factor"] == 1
+
+
+def test_instants_at_which_a_meter_is_missing():
+    frame = homes([1.0, 5, 2, 0], [4.0, np.nan, 3, 0], [2.0, 2, 3, 1])
+    table = coincidence(frame)
+    assert group(table)["group_max"] == 32  # 00:30: 8 + 12 + 12
+    assert group(table)["sum_of_max"] == 8 + 16 + 12  # the 20 W at 00:15 do not count
+    assert table["coverage"].iloc[0] == 0.75
+    two = coincidence(frame, min_share=2 / 3)
+    assert two["coverage"].iloc[0] == 1
+    assert group(two)["sum_of_max"] == 48
+    assert two.query("metric == 'coincident'")["value"].tolist() == [8, 12, 12]
+    apart = coincidence(pd.concat([homes([1.0]), regular("2024-01-02", 1, 1.0, usage_point="2")], ignore_index=True))
+    assert apart["value"].isna().all()
+    assert (apart["coverage"] == 0).all()
+
+
+def test_what_does_not_coincide():
+    with pytest.raises(ConfigurationError, match="two channels"):
+        coincidence(lapse_frame()[:96])
+    with pytest.raises(ConfigurationError, match="min_share"):
+        coincidence(homes([1.0], [2.0]), min_share=0)
+    gas = regular("2024-01-01", 4, 1.0, service="gas", unit="therm", channel="gas")
+    with pytest.raises(UnitError, match="unlike units"):
+        coincidence(pd.concat([homes([1.0]), gas], ignore_index=True))
+    for other in (regular("2024-01-01", 1, 1.0, length="1h", usage_point="2"), regular("2024-01-01 00:05", 1, 1.0, usage_point="2")):
+        with pytest.raises(UnitError, match="line up"):
+            coincidence(pd.concat([homes([1.0]), other], ignore_index=True))
+    hours = resample(pd.concat([homes([1.0] * 4), regular("2024-01-01", 1, 8.0, length="1h", usage_point="2")], ignore_index=True), "1h")
+    assert group(coincidence(hours))["coincidence_factor"] == 1
+
+
+@given(st.lists(st.lists(st.integers(0, 9), min_size=6, max_size=6), min_size=2, max_size=4), st.randoms())
+def test_coincidence_lies_between_its_bounds_whatever_the_order(values, dice):
+    frame = homes(*[[float(one) for one in row] for row in values])
+    found = group(coincidence(frame))
+    shuffled = values.copy()
+    dice.shuffle(shuffled)
+    assert group(coincidence(homes(*[[float(one) for one in row] for row in shuffled]))) == pytest.approx(found, nan_ok=True)
+    if found["sum_of_max"]:
+        assert 1 / len(values) - 1e-12 <= found["coincidence_factor"] <= 1 + 1e-12
+        assert found["coincidence_factor"] * found["diversity_factor"] == pytest.approx(1)
+    else:
+        assert np.isnan(found["coincidence_factor"])

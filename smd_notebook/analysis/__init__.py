@@ -8,7 +8,7 @@ from smd_notebook.analysis.degrees import degree_day_models, degree_days
 from smd_notebook.analysis.events import DR_RULES, dr_baseline
 from smd_notebook.analysis.filling import fill
 from smd_notebook.analysis.handover import to_opendsm, to_pysam, to_r
-from smd_notebook.analysis.loads import duration_curve, ramps
+from smd_notebook.analysis.loads import coincidence, duration_curve, ramps
 from smd_notebook.analysis.measures import metrics
 from smd_notebook.analysis.passport import cite, stamp
 from smd_notebook.analysis.profiles import profile
@@ -16,7 +16,7 @@ from smd_notebook.analysis.rates import load_tariff
 from smd_notebook.analysis.reconciliation import reconcile
 from smd_notebook.analysis.screening import screen
 from smd_notebook.analysis.shapes import shape_metrics
-from smd_notebook.analysis.sides import net, wide
+from smd_notebook.analysis.sides import convert, net, wide
 from smd_notebook.analysis.typical import TypicalDays, entropy, typical_days
 from smd_notebook.analysis.weather import read_temperature
 
@@ -25,6 +25,8 @@ __all__ = [
     "TypicalDays",
     "bill",
     "cite",
+    "coincidence",
+    "convert",
     "degree_day_models",
     "degree_days",
     "dr_baseline",

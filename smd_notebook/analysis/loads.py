@@ -1,4 +1,4 @@
-"""Loads as they are, without the time of day: duration curves, ramps, and how far the peaks of several meters coincide."""
+"""Loads without the time of day: duration curves, ramps, and how far the peaks of several meters coincide."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from smd_notebook.analysis.edges import distinct
 from smd_notebook.analysis.passport import stamp
 from smd_notebook.analysis.series import HOUR, labelled, local_times, rate_units, series_of
+from smd_notebook.errors import ConfigurationError, UnitError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Floats = NDArray[np.float64]
 
-__all__ = ["duration_curve", "ramps"]
+__all__ = ["coincidence", "duration_curve", "ramps"]
 
 
 def duration_curve(x: Any, *, min_coverage: float = 1.0) -> pd.DataFrame:
@@ -154,3 +156,108 @@ def ramps(x: Any, *, min_coverage: float = 1.0) -> pd.DataFrame:
     out = labelled(frame, found, sizes, columns)
     text = "differences of the rate between intervals of equal length that follow each other without a gap"
     return stamp(out, definition=text, inputs={"channels": len(found)})
+
+
+def coincidence(x: Any, *, min_share: float = 1.0, min_coverage: float = 1.0) -> pd.DataFrame:
+    """Say how far the peaks of several meters coincide: coincident power, coincidence factor and diversity factor.
+
+    Parameters
+    ----------
+    x : Feed or DataFrame, shape (n_rows, n_columns)
+        Tidy intervals of one length and alignment, or what `resample` returned; every channel counts as a meter.
+    min_share : float, default 1
+        Share of the meters that must be valid at an instant for it to count [1].
+    min_coverage : float, default 1
+        How much of a bin must be covered for it to count, where `x` is in bins [1].
+
+    Returns
+    -------
+    DataFrame, shape (2 * n_channels + 4, 8)
+        For each channel its ``own_max`` and its ``coincident`` rate when the group was highest; then, with `usage_point` and `channel`
+        ``"all"``, ``group_max``, ``sum_of_max``, ``coincidence_factor`` and ``diversity_factor``. Columns `usage_point`, `channel`,
+        `metric`, `value` [unit], `unit`, `at`, `interval` and `coverage` (share of the time, from the first interval of any to the last,
+        that counts [1]). What cannot be computed is missing.
+
+    Raises
+    ------
+    ConfigurationError
+        If there are fewer than two channels, or an argument is not understood.
+    UnitError
+        If intervals do not line up, or rates are of unlike units.
+
+    Notes
+    -----
+    The coincidence factor is the highest sum over the sum of the highest, max_t(sum_i W_i(t)) / sum_i(max_t W_i(t)); the diversity factor
+    is its inverse. Both sides look at the same instants: those at which at least `min_share` of the meters are valid; below 1, the sum is
+    of those that are. Like load factors, they depend on the length of the interval. Mind the flows: delivered and received energy of one
+    meter are two channels.
+
+    References
+    ----------
+    International Electrotechnical Vocabulary, IEC 60050-691: coincidence factor, diversity factor.
+
+    Examples
+    --------
+    >>> import smd_notebook as smd
+    >>> import pandas as pd
+    >>> home = smd.sample("lapse2024").select(channel="electricity delivered (1)").tidy()
+    >>> later = home.assign(usage_point="2", value=home["value"].to_numpy()[::-1])
+    >>> table = smd.analysis.coincidence(pd.concat([home, later])).set_index("metric")
+    >>> table["value"][["group_max", "coincidence_factor"]].round(4).tolist()
+    [15264.0, 0.9984]
+    """
+    if not 0 < min_share <= 1:
+        raise ConfigurationError("min_share must be above 0 and at most 1", hint="0.9 asks for nine tenths of the meters.")
+    frame, found = series_of(x, "coincidence", min_coverage=min_coverage)
+    if len(found) < 2:
+        raise ConfigurationError("coincidence needs two channels or more", hint="Put the meters into one frame: pd.concat([...]).")
+    if len({one.rate_unit for one in found}) > 1:
+        raise UnitError("rates of unlike units have no sum", hint="Select channels of one service first.")
+    times = distinct(np.concatenate([one.found.start for one in found]))
+    length = np.zeros(times.size, dtype="i8")
+    matrix = np.full((len(found), times.size), np.nan)
+    for row, one in enumerate(found):
+        place = np.searchsorted(times, one.found.start)
+        matrix[row, place] = one.rate
+        length[place] = np.maximum(length[place], one.found.end - one.found.start)
+    unlike = any((length[np.searchsorted(times, one.found.start)] != one.found.end - one.found.start).any() for one in found)
+    if unlike or (times[1:] < (times + length)[:-1]).any():
+        text = "the intervals do not line up: they differ in length or start"
+        raise UnitError(text, hint='Bring them to one step first: smd.resample(x, "1h").')
+    valid = ~np.isnan(matrix)
+    counts = valid.sum(axis=0) >= min_share * len(found) - 1e-9
+    matrix, times, length = matrix[:, counts], times[counts], length[counts]
+    elapsed = max(one.last for one in found) - min(one.first for one in found)
+    coverage = float(length.sum()) / elapsed if elapsed else np.nan
+    never = np.iinfo("i8").min
+    total, own, top, own_at = np.nan, np.full(len(found), np.nan), np.full(len(found), np.nan), np.full(len(found), never)
+    at = interval = never
+    if times.size:
+        sums = np.nansum(matrix, axis=0)
+        peak = int(sums.argmax())
+        total, at, interval, top = float(sums[peak]), int(times[peak]), int(length[peak]), matrix[:, peak]
+        some = ~np.isnan(matrix).all(axis=1)
+        places = np.nanargmax(matrix[some], axis=1)
+        own[some], own_at[some] = matrix[some, places], times[places]
+    together = float(own.sum()) if not np.isnan(own).any() else np.nan  # one that has no maximum leaves none for all
+    factor = total / together if together > 0 else np.nan
+    unit = found[0].rate_unit
+    rows: list[tuple[str, float, str, int]] = []
+    for mine, mine_at, then in zip(own, own_at, top, strict=True):
+        rows += [("own_max", mine, unit, mine_at), ("coincident", then, unit, at)]
+    rows += [("group_max", total, unit, at), ("sum_of_max", together, unit, never)]
+    rows += [("coincidence_factor", factor, "1", never), ("diversity_factor", 1 / factor if factor > 0 else np.nan, "1", never)]
+    metric, value, units, when = zip(*rows, strict=True)
+    columns: dict[str, Any] = {
+        "metric": pd.Series(metric, dtype="str"),
+        "value": np.array(value, dtype="f8"),
+        "unit": pd.Series(units, dtype="str"),
+        "at": local_times(found, when),
+        "interval": np.full(len(rows), interval).view("m8[us]"),
+        "coverage": np.full(len(rows), coverage),
+    }
+    names = labelled(frame, found, [2] * len(found), {})
+    group = pd.DataFrame({"usage_point": ["all"] * 4, "channel": ["all"] * 4}).astype(names.dtypes)
+    out = pd.concat([names, group], ignore_index=True).assign(**columns)
+    inputs = {"channels": len(found), "min_share": min_share}
+    return stamp(out, definition="coincidence of peaks: the highest sum over the sum of the highest", inputs=inputs)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from smd_notebook.analysis.bins import channels, labels_of
+from smd_notebook.analysis.bins import channels, labels_of, tidy_frame
 from smd_notebook.analysis.edges import distinct, utc_us
 from smd_notebook.analysis.passport import stamp
 from smd_notebook.errors import ConfigurationError, UnitError
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     Ints = NDArray[np.int64]
 
-__all__ = ["net", "wide"]
+__all__ = ["convert", "net", "wide"]
 
 #: Qualities by name, worst first; the rank of any other is that of "other"
 _RANK = {codes.QUALITY[code]: rank for rank, code in enumerate(codes.QUALITY_WORST_FIRST)}
@@ -183,3 +184,74 @@ def _net(both: pd.DataFrame) -> pd.DataFrame:
     else:
         out["flow"] = "net"
     return out
+
+
+#: Joules in a therm of 100 000 Btu: of the International Table's Btu, as the European Union and ESPI have it, and of that at 59 °F.
+_THERMS = {"EC": Fraction("105505585.262"), "US": Fraction(105_480_400)}
+
+
+def convert(x: Any, unit: str = "kWh", *, therm: Literal["EC", "US"] = "EC") -> pd.DataFrame:
+    """Give energy in one unit, so that gas can stand beside electricity.
+
+    Parameters
+    ----------
+    x : Feed or DataFrame, shape (n_rows, n_columns)
+        Tidy intervals, or what `resample` returned.
+    unit : str, default "kWh"
+        The unit of energy that is wanted: ``"kWh"``, ``"Wh"``, ``"MWh"``, ``"therm"``, ``"Btu"``, ``"J"`` ...
+    therm : {"EC", "US"}, default "EC"
+        Which therm: 29.3071 kWh, by the International Table's Btu, as in ESPI; or the US therm of 29.3001 kWh, by the Btu at 59 °F.
+
+    Returns
+    -------
+    DataFrame, shape (n_rows, n_columns)
+        The same rows with `value` and `unit` of energy in the other unit; what is not energy, such as volumes, stays as it is. The passport
+        names the therm.
+
+    Raises
+    ------
+    UnitError
+        If no unit is called so, it is none of energy, or there is no energy at all.
+    ConfigurationError
+        If `therm` is not known, or `x` is no tidy frame and not in bins.
+
+    Notes
+    -----
+    This converts units, not energy: a kilowatt-hour of gas is heat before any loss. A volume of gas needs its heating value.
+
+    References
+    ----------
+    pint, ``therm`` and ``US_therm``. NIST Special Publication 811, B.8.
+
+    Examples
+    --------
+    >>> import smd_notebook as smd
+    >>> gas = smd.sample("solar-home").select(channel="gas delivered")
+    >>> for therm in ("EC", "US"):
+    ...     print(smd.resample(smd.analysis.convert(gas, therm=therm), "1YS")["value"].round(4).item())
+    7856.2096
+    7854.3343
+    """
+    if therm not in _THERMS:
+        raise ConfigurationError(f"therm={therm!r} is not known", hint='Say "EC" (29.3071 kWh) or "US" (29.3001 kWh).')
+    binned = isinstance(x, pd.DataFrame) and {"coverage", "n_flagged"} <= set(x.columns)
+    frame = x if binned else tidy_frame(x)
+    if codes.dimension_of(unit) != "energy":
+        raise UnitError(f"{unit!r} is no unit of energy", hint='For example "kWh" or "therm".')
+
+    def joules(symbol: str) -> Fraction:
+        return _THERMS[therm] if symbol == "therm" else codes.conversion(symbol, "J")
+
+    value = frame["value"].to_numpy(dtype="float64", na_value=np.nan).copy()
+    kinds = frame["unit"].astype("category").cat.categories
+    units = frame["unit"].to_numpy(dtype=object, copy=True)
+    energy = [str(symbol) for symbol in kinds if codes.dimension_of(str(symbol)) == "energy"]
+    places = {symbol: np.flatnonzero((frame["measure"] == "energy") & (frame["unit"] == symbol)) for symbol in energy}
+    if len(frame) and not any(rows.size for rows in places.values()):
+        raise UnitError("there is no energy to convert", hint="Volumes of gas need their heating value first.")
+    for symbol, rows in places.items():
+        value[rows] *= float(joules(symbol) / joules(unit))
+        units[rows] = unit
+    out = frame.assign(value=value, unit=pd.Categorical(units, categories=kinds if unit in kinds else kinds.append(pd.Index([unit]))))
+    said = f"{therm}, {float(_THERMS[therm] / 3_600_000):.7g} kWh"
+    return stamp(out, definition=f"energy in {unit}", inputs={"therm": said})
