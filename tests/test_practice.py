@@ -222,6 +222,10 @@ def test_redirects_of_the_portal_to_itself_are_relative(party: Party) -> None:
         shown = browser.get(party.utility.portal_url + "/callback?code=%3Cb%3E&state=1", timeout=30).text
     assert f"{party.redirect_uri}?code=%3Cb%3E&amp;state=1" in shown
     assert "<b>" not in shown
+    assert "good for ten minutes" in shown
+    denied = get_page(party, f"{party.utility.portal_url}/callback?error=access_denied").text
+    assert "did not authorize" in denied
+    assert "good for ten minutes" not in denied
 
 
 def test_a_registered_address_keeps_its_query(party: Party) -> None:

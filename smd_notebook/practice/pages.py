@@ -185,12 +185,12 @@ def home_page(
 def callback_page(address: str, *, denied: bool) -> str:
     """Return the page of the third party that has no website: it shows where the customer was sent, to be copied."""
     said = "The customer did not authorize access." if denied else "The customer authorized access."
+    hint = "" if denied else '<p class="hint">It holds a code that is good for ten minutes, and for one use.</p>'
     return _page(
         "Back at the third party",
         f"<h1>Back at the third party</h1><p>{said} Copy this address, and paste it into your notebook.</p>"
         f'<div class="field"><label for="address">Address</label>'
-        f'<textarea id="address" rows="6" readonly spellcheck="false">{escape(address)}</textarea></div>'
-        '<p class="hint">It holds a code that is good for ten minutes, and for one use.</p>',
+        f'<textarea id="address" rows="6" readonly spellcheck="false">{escape(address)}</textarea></div>{hint}',
         "Load Profile Study",
     )
 
