@@ -47,8 +47,8 @@ def private_folder(path: Path) -> Path:
     return path
 
 
-def write_private(path: Path, data: bytes, *, partial: Path | None = None) -> None:
-    """Replace a file in one step, for its owner alone (0600); when this returns it is on the disk.
+def write_private(path: Path, data: bytes, *, partial: Path | None = None, durable: bool = True) -> None:
+    """Replace a file in one step, for its owner alone (0600); when this returns it is on the disk, save where that is not asked for.
 
     A machine that stops in between leaves the old file or the new one, never half of either.
 
@@ -61,6 +61,8 @@ def write_private(path: Path, data: bytes, *, partial: Path | None = None) -> No
     partial : Path, optional
         What the new file is called until it is whole, for those who look for what a crash has left; only where nobody else writes at
         the same time. By default a name that nobody has.
+    durable : bool, default True
+        Whether to wait for the disk; without it a power cut may bring the old file back.
     """
     if partial is None:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # mkstemp makes it 0600
@@ -70,14 +72,16 @@ def write_private(path: Path, data: bytes, *, partial: Path | None = None) -> No
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         Path(name).replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
             Path(name).unlink()
         raise
-    _sync(path.parent)
+    if durable:
+        _sync(path.parent)
 
 
 def _sync(folder: Path) -> None:
