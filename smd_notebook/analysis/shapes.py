@@ -64,7 +64,7 @@ def shape_metrics(x: Any, *, min_coverage: float = 0.9) -> pd.DataFrame:
     --------
     >>> import smd_notebook as smd
     >>> days = smd.analysis.shape_metrics(smd.sample("lapse2024").select(channel="electricity delivered (1)")).set_index("date")
-    >>> days.loc["2024-07-31", ["near_base", "near_peak", "high_duration", "rise_time", "fall_time"]].tolist()
+    >>> days.loc["2024-07-31", ["near_base", "near_peak", "high_duration", "rise_time", "fall_time"]].map(float).tolist()
     [244.0, 6958.5, 7.0, 0.25, 1.25]
     """
     frame, found = series_of(x, "the shape of a day", min_coverage=min_coverage, longest=HOUR)
