@@ -113,15 +113,17 @@ def stated_zone(channel: Channel, tz: str | None = None) -> tuple[str | None, li
 
 def _span(channel: Channel) -> tuple[int, int] | None:
     """Return when the first and the last reading begin [s since 1970-01-01T00:00Z], of those whose time can be meant."""
-    edges = [(int(known.min()), int(known.max())) for block in channel.blocks if (known := _meant(block.readings.start)).size]
-    return (min(first for first, _ in edges), max(last for _, last in edges)) if edges else None
+    edges = [edge for block in channel.blocks for edge in _edges(block.readings.start)]
+    return (min(edges), max(edges)) if edges else None
 
 
-def _meant(start: Column) -> Column:
-    if len(start) and start.min() >= _EARLIEST and start.max() <= LATEST:
-        return start
-    known: Column = start[(start >= _EARLIEST) & (start <= LATEST)]
-    return known
+def _edges(start: Column) -> tuple[int, ...]:
+    if not len(start):
+        return ()
+    first, last = int(start.min()), int(start.max())
+    if first < _EARLIEST or last > LATEST:
+        return _edges(start[(start >= _EARLIEST) & (start <= LATEST)])
+    return first, last
 
 
 def zones_of(document: Document, tz: str | None = None) -> tuple[list[str], list[Finding]]:
@@ -309,7 +311,7 @@ def tidy(
     """
     import pandas as pd
 
-    counts = [len(one.readings) for one in series]
+    counts = np.array([len(one.readings) for one in series], dtype=np.intp)
     zones = sorted({one.zone for one in series if len(one.readings)} or {one.zone for one in series})
     columns: dict[str, Any] = {}
 
@@ -323,7 +325,7 @@ def tidy(
         return pd.Categorical.from_codes(np.repeat(places, counts), dtype=dtype)
 
     def strings(values: Sequence[str]) -> Any:
-        return strings_of(np.repeat(np.array(values, dtype=object), counts))
+        return strings_of(np.array(values, dtype=object)).repeat(counts)
 
     start, duration = column("start"), column("duration")
     columns["usage_point"] = strings([one.channel.usage_point for one in series])
@@ -341,7 +343,7 @@ def tidy(
     columns["unit"] = repeated("unit", [(unit or one.channel.unit) if one.channel.unit else None for one in series])
     columns["quality"] = _qualities(column("quality"))
     columns["tou"] = _small_integers(column("tou"))
-    columns["tou_name"] = strings_of(_tou_names(column("tou"), document))
+    columns["tou_name"] = _tou_names(column("tou"), document)
     columns["tier"] = _small_integers(column("tier"))
     columns["cpp"] = _small_integers(column("cpp"))
     columns["cost"] = np.concatenate([np.empty(0), *(costs_of(one) for one in series)])
@@ -439,11 +441,13 @@ def _integers(column: npt.NDArray[Any], missing: npt.NDArray[np.bool_], dtype: s
     return pd.arrays.IntegerArray(np.where(missing, 0, column).astype(dtype.lower()), missing)
 
 
-def _tou_names(column: SmallColumn, document: Document) -> npt.NDArray[np.object_]:
+def _tou_names(column: SmallColumn, document: Document) -> Any:
     """Return the names that the feed's ProgramIdMappings give to TOU numbers."""
-    names = np.full(len(column), np.nan, dtype=object)
+    names: list[Any] = [np.nan]
+    places = np.zeros(len(column), dtype=np.intp)
     for mappings in document.program_mappings:
         for program in mappings.programs:
             if program.name and program.code is not None and (program.kind or "tou").lower() == "tou":
-                names[column == program.code] = program.name
-    return names
+                places[column == program.code] = len(names)
+                names.append(program.name)
+    return strings_of(np.array(names, dtype=object)).take(places)
