@@ -104,8 +104,8 @@ class Server:
         one = self._context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
         try:
             one.do_handshake()
-        except ssl.SSLError:  # close gently: a reset would overtake the alert
-            with contextlib.suppress(OSError), socket.socket(fileno=one.detach()) as rest:
+        except OSError:  # close gently: a reset would overtake the alert
+            with socket.socket(fileno=one.detach()) as rest, contextlib.suppress(OSError):
                 rest.shutdown(socket.SHUT_WR)
                 while rest.recv(65536):
                     pass
