@@ -222,7 +222,7 @@ def tell(word, value):
     global now
     print(word, repr(value), flush=True)
     now = float(sys.stdin.readline())
-limits = Limits(*(None if one == "None" else int(one) for one in numbers))
+limits = Limits(*(None if one == "None" else float(one) for one in numbers))
 gate = RateGate(limits, vendor="pge", client_id="me", folder=folder, clock=lambda: now, sleep=lambda seconds: tell("sleep", now + seconds))
 while True:
     gate.acquire()
