@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import socket
 import ssl
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from shutil import rmtree
 from tempfile import mkdtemp
 from typing import Any, Self
 
@@ -33,6 +35,7 @@ def authority() -> trustme.CA:
 def folder() -> Path:
     """Hold PEM files for a whole run: the authority, the third party's certificate and key."""
     where = Path(mkdtemp(prefix="smd-wire-"))
+    atexit.register(rmtree, where, ignore_errors=True)
     authority().cert_pem.write_to_path(str(where / "ca.pem"))
     mine = authority().issue_cert("third-party.example")
     mine.private_key_pem.write_to_path(str(where / "key.pem"))
