@@ -107,7 +107,9 @@ def test_longer_steps_go_on_across_the_day_on_which_the_clock_changes():
 def test_hours_of_autumn():
     frame = lapse_frame()
     autumn = frame[(frame["start"] >= "2024-11-03 00:00-07:00") & (frame["start"] < "2024-11-03 04:00-08:00")]
-    first, second = plot.series(resample(autumn, "1h")).data
+    figure = plot.series(resample(autumn, "1h"))
+    assert "two lines where the clock shows an hour twice" in figure.layout.title.subtitle.text
+    first, second = figure.data
     assert [str(time)[11:16] for time in times(first)] == ["00:00", "01:00", "02:00"]
     assert [str(time)[11:16] for time in times(second)] == ["01:00", "02:00", "03:00", "04:00"]
     np.testing.assert_allclose(first.y, [0.347, 0.321, 0.321])  # of definitions.md, and the end

@@ -74,6 +74,7 @@ def test_bills():
     assert np.asarray(bars[3].y)[0] == pytest.approx(31 * 0.79343)
     assert (np.asarray(bars[2].y) < 0).all()
     assert (figure.layout.barmode, figure.layout.yaxis.title.text) == ("relative", "Amount (USD per cycle)")
+    assert figure.layout.xaxis.title.text == f"Local date ({ZONE})"
     assert "12 cycles" in figure.layout.title.subtitle.text
     assert "rates as of 2026-03-01" in figure.layout.title.subtitle.text
     assert METER not in figure.to_json()

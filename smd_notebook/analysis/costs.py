@@ -67,13 +67,18 @@ def _electric(frame: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, pd.Series[Any
         raise UnitError(text, hint="See feed.channels for what there is.")
 
 
+def _zone(one: pd.DataFrame, head: pd.Series[Any]) -> str:
+    """Return the zone of a channel."""
+    return str(head["zone"]) if pd.notna(head["zone"]) else str(pd.DatetimeIndex(one["start"]).tz)
+
+
 def _hours(one: pd.DataFrame, head: pd.Series[Any], factor: float, span: tuple[int, int] | None = None) -> _Hours:
     """Put a channel into hours of the wall clock, from its first to its last interval or over a span of local days."""
     label = str(head["channel"])
     if int((utc_us(one["end"]) - utc_us(one["start"])).max()) >= _DAY:
         text = f"{label!r} has intervals of a day or longer, which say nothing of the hours in them"
         raise ConfigurationError(text, hint="A tariff with periods of the day needs hourly data or finer; or leave the long ones out.")
-    zone = check_zone(str(head["zone"]) if pd.notna(head["zone"]) else str(pd.DatetimeIndex(one["start"]).tz))
+    zone = check_zone(_zone(one, head))
     start, end = utc_us(one["start"]), utc_us(one["end"])
     value = one["value"].to_numpy(dtype="float64", na_value=np.nan)
     found = clean(Intervals(start, end, value, np.zeros(len(one), dtype=bool), end - start), label, overlaps="error", additive=True)
@@ -270,9 +275,11 @@ def bill(
     left_out = [*tariff.left_out]
     if export_price is None and any("received" in known for known in points.values()):
         left_out.append("credit for exports (no export_price was given)")
-    billed = [str(head["channel"]) for known in points.values() if "import" in known for _, head, _ in known.values()]
+    heads = [(one, head) for known in points.values() if "import" in known for one, head, _ in known.values()]
+    billed = [str(head["channel"]) for _, head in heads]
     inputs = {
         "tariff": tariff.name,
+        "zone": ", ".join(sorted({_zone(one, head) for one, head in heads})),
         "rates": sorted({f"{day.date()}" for day in out["rates_from"].dropna()}),
         "rates as of": str(asked) if asked else None,
         "cycles": len(out.drop_duplicates(["usage_point", "cycle_start"])),
@@ -331,8 +338,7 @@ def _bill_point(
 ) -> Iterator[dict[str, Any]]:
     """Yield the lines of all cycles of one usage point."""
     one, head, _ = known["import"]
-    zone = str(head["zone"]) if pd.notna(head["zone"]) else str(pd.DatetimeIndex(one["start"]).tz)
-    cycles = wanted(one, zone)
+    cycles = wanted(one, _zone(one, head))
     span = int(cycles[0, 0]), int(cycles[-1, 1])
     taken = _hours(*known["import"], span)
     given = _hours(*known["received"], span) if "received" in known else None

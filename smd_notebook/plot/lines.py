@@ -16,6 +16,7 @@ from smd_notebook.errors import ConfigurationError
 from smd_notebook.plot.base import (
     COLOURS,
     DASHES,
+    DAY,
     HOUR,
     MISSING,
     chosen,
@@ -197,6 +198,8 @@ def series(x: Any, *, channel: str | None = None, slider: bool = True, title: st
     parts += ["grey: not metered" if len(groups) == 1 else "grey: not metered by one of them"] * bool(gaps)
     down = any(len(groups) > 1 and one["flow"].iloc[0] == "received" for one in groups)
     parts += ["received energy downwards"] * down
+    twice = any((steps.begin[steps.runs[1:]] < steps.end[steps.runs[1:] - 1]).any() for steps in drawn)
+    parts += ["two lines where the clock shows an hour twice"] * (twice and last - first <= 31 * DAY)  # in a year too narrow to be seen
     hidden = len(every) - len(groups) if channel is None else 0
     parts += [f"{hidden} other channel{'s' * (hidden > 1)} not shown"] * (hidden > 0)
     notes = sentence("; ".join(part for part in parts if part)) + "."

@@ -246,8 +246,7 @@ def bill(x: pd.DataFrame, *, title: str | None = None) -> go.Figure:
     notes = sentence("; ".join(parts)) + "."
     caption = f"Stacked bars of the lines of bills under {inputs['tariff']} in {currency} per cycle, {span}. {notes}"
     heading = title or f"Bills under {inputs['tariff']}, {span}"
-    where = f"Local date ({inputs['zone']})" if inputs.get("zone") else "Local date"
-    style(figure, title=heading, notes=notes, x=where, y=f"Amount ({currency} per cycle)", caption=caption)
+    style(figure, title=heading, notes=notes, x=f"Local date ({inputs['zone']})", y=f"Amount ({currency} per cycle)", caption=caption)
     figure.update_layout(barmode="relative")
     figure.update_xaxes(type="date", ticklabelmode="period", showgrid=False, range=[str(begin[0]), str(last)])
     legend_below(figure, rows=-(-len(figure.data) // 5), traceorder="normal")
