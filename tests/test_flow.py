@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smd_notebook.access import flow
+from smd_notebook.access import flow as machine
+from smd_notebook.access import stations as flow
 from smd_notebook.access.flow import step
 from smd_notebook.espi.resources import Secret
 
@@ -142,7 +143,7 @@ def run(state, *events):
 def test_what_the_states_and_effects_hold():
     awaiting, (consent,) = step(flow.Ready(), flow.Start(TOKEN, 100.0, "FB=4"))
     assert (consent.token, consent.scope, consent.deadline) == (TOKEN, "FB=4", awaiting.deadline)
-    assert awaiting.deadline == 100.0 + flow.PATIENCE
+    assert awaiting.deadline == 100.0 + machine.PATIENCE
     exchanging, (_, exchange) = step(awaiting, flow.Redirected(GOOD))
     assert (exchange.code.reveal(), exchange.scope) == ("canary-code", "FB=4")
     assert step(exchanging, flow.Exchanged(GRANT))[0] == flow.Authorized(GRANT)
@@ -163,7 +164,7 @@ def test_a_lost_listener_leaves_pasting():
 
 def test_wrong_answers_are_counted_and_end():
     state = STATES["Awaiting"]
-    for attempt in range(1, flow.MOST_ATTEMPTS):
+    for attempt in range(1, machine.MOST_ATTEMPTS):
         state, effects = step(state, EVENTS["Redirected, another state"])
         assert (state.attempts, effects) == (attempt, ())
         assert state.problem.todo
@@ -179,7 +180,7 @@ def test_a_code_is_sent_again_only_where_it_never_left_and_not_for_ever():
         state, effects = step(state, EVENTS["ExchangeFailed, unsent"])
         sent += len(effects)
     assert isinstance(state, flow.Failed)
-    assert sent == flow.MOST_SENDS
+    assert sent == machine.MOST_SENDS
     assert step(STATES["Exchanging"], EVENTS["ExchangeFailed, unanswered"])[1] == ()
 
 
@@ -190,7 +191,7 @@ def test_a_bulk_grant_is_neither_renewed_nor_deleted_here():
 
 
 def test_tokens_are_renewed_before_they_expire():
-    before, after = GRANT.expires_at - flow.LEEWAY - 1, GRANT.expires_at - flow.LEEWAY
+    before, after = GRANT.expires_at - machine.LEEWAY - 1, GRANT.expires_at - machine.LEEWAY
     assert step(flow.Authorized(GRANT), flow.Tick(before)) == (flow.Authorized(GRANT), ())
     assert isinstance(step(flow.Authorized(GRANT), flow.Tick(after))[0], flow.Refreshing)
 
