@@ -39,7 +39,7 @@ def read(source: Any, *, clock: str = "declared", tz: str | None = None, dialect
 
     Parameters
     ----------
-    source : path, glob, directory, bytes, open file, or a list of them
+    source : path, glob, directory, bytes, open file, Download, or a list of them
         Green Button (ESPI) XML, or the table that portals call Download My Data (CSV); plain, gzipped or in zip files. Several files
         become one Feed, whatever their order.
     clock : str

@@ -308,6 +308,8 @@ class Download:
         The folder that it was archived in.
     folders : tuple of (str, Path)
         The usage points, and the folder of each.
+    until : int, optional
+        The end that was asked for [s], where that was later; None: for good.
 
     Notes
     -----
@@ -320,6 +322,7 @@ class Download:
     end: int
     to: Path
     folders: tuple[tuple[str, Path], ...]
+    until: int | None = None
 
     @property
     def window(self) -> Window:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
@@ -22,10 +22,11 @@ _MILLISECONDS = 10**11
 
 @dataclass(frozen=True)
 class Entry:
-    """The Atom envelope of a resource: the id that its own link ends in, and its title."""
+    """The Atom envelope of a resource: the id that its own link ends in, its title, and what it is linked to."""
 
     id: str
     title: str = ""
+    links: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -135,8 +136,9 @@ def _many(value: Any) -> list[Node]:
 
 
 def _envelope(entry: Node) -> Entry:
-    hrefs = [str(link.get("@href", "")) for link in _many(entry.get("link")) if link.get("@rel") == "self"]
-    return Entry(last_part(hrefs[0]) if hrefs else "", text_of(entry.get("title")) or "")
+    links = [(str(link.get("@rel", "")), str(link.get("@href", ""))) for link in _many(entry.get("link"))]
+    own = next((last_part(address) for rel, address in links if rel == "self"), "")
+    return Entry(own, text_of(entry.get("title")) or "", tuple(address for _, address in links))
 
 
 def last_part(address: str) -> str:

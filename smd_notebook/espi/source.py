@@ -30,7 +30,7 @@ MAX_NESTING = 2
 CHUNK = 1 << 20
 
 _ZIP, _EMPTY_ZIP, _GZIP = b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b"
-_TAKES = "smd.read takes a path, a glob, a directory, a list of them, bytes, or an open file."
+_TAKES = "smd.read takes a path, a glob, a directory, a list of them, bytes, an open file, or what client.download returns."
 
 
 @dataclass(frozen=True, slots=True)
