@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from smd_notebook import plot as plot
     from smd_notebook.access import custodians as custodians
     from smd_notebook.access import inbox as inbox
+    from smd_notebook.access.client import Client as Client
     from smd_notebook.access.credentials import Credentials as Credentials
     from smd_notebook.access.fapi import FapiSession as FapiSession
     from smd_notebook.analysis.bins import resample as resample
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from smd_notebook.findings import check as check
     from smd_notebook.households import sample as sample
     from smd_notebook.practice.sandbox import Sandbox as Sandbox
+    from smd_notebook.study import collect as collect
     from smd_notebook.tables import read_tidy as read_tidy
     from smd_notebook.versions import show_versions as show_versions
 
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 
 #: Public name -> module it lives in; a module whose own name it is, is meant itself.
 _PUBLIC = {
+    "Client": "access.client",
     "Credentials": "access.credentials",
     "FapiSession": "access.fapi",
     "Feed": "feed",
@@ -50,6 +53,7 @@ _PUBLIC = {
     "analysis": "analysis",
     "check": "findings",
     "cite": "analysis.passport",
+    "collect": "study",
     "custodians": "access.custodians",
     "errors": "errors",
     "fill": "analysis.filling",

@@ -34,6 +34,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     convert.add_argument("--tz", help="IANA time zone, where the feed's own is wrong or missing")
     convert.add_argument("--alias", action="store_true", help="replace identifiers and leave out what is personal, for publishing")
+    collecting = commands.add_parser("collect", help="have a customer consent, and put months of usage into one CSV file")
+    collecting.add_argument(
+        "--custodian", default="pge", metavar="NAME", help="a known utility's short name, or a TOML file; by default pge"
+    )
+    collecting.add_argument("--months", type=int, default=12, help="how many months back from now; by default 12")
+    collecting.add_argument("--csv", type=Path, default=Path("usage.csv"), metavar="OUT", help="file to write; by default usage.csv")
+    collecting.add_argument("--to", type=Path, default=Path("raw"), metavar="DIR", help="folder for the raw replies; by default raw")
+    collecting.add_argument("--keep", action="store_true", help="do not delete the authorization in the end")
     versions = commands.add_parser("versions", help="show the versions of everything that matters")
     sandbox = commands.add_parser("sandbox", help="run a practice utility on this machine, for any third party's software")
     sandbox.add_argument(
@@ -59,6 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     summary.set_defaults(run=_summary)
     sandbox.set_defaults(run=_sandbox)
     convert.set_defaults(run=_convert)
+    collecting.set_defaults(run=_collect)
     versions.set_defaults(run=_versions)
     chosen = parser.parse_args(arguments)
     try:
@@ -129,6 +138,19 @@ def _sandbox(chosen: argparse.Namespace) -> None:
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)
+
+
+def _collect(chosen: argparse.Namespace) -> None:
+    from smd_notebook.access import custodians
+    from smd_notebook.access.client import Client
+    from smd_notebook.access.credentials import Credentials
+    from smd_notebook.study import collect_blocking
+
+    known = not chosen.custodian.endswith(".toml")
+    custodian = custodians.named(chosen.custodian) if known else custodians.Custodian.from_toml(chosen.custodian)
+    client = Client(custodian, Credentials.from_env())
+    made = collect_blocking(client, months=chosen.months, csv=chosen.csv, revoke=not chosen.keep, to=chosen.to)
+    print(f"{made.csv}: {sum(map(len, made.feed.channels)):,} readings; the authorization is {'deleted' if made.revoked else 'kept'}")
 
 
 def _versions(_: argparse.Namespace) -> None:

@@ -119,3 +119,30 @@ def test_as_a_program(usage: Path) -> None:
     done = subprocess.run([sys.executable, "-m", "smd_notebook", "summary", "none.xml"], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
+
+
+def test_collect_puts_months_of_usage_into_one_file(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+    """The practice utility as any other: its settings in a TOML file, the credentials in the environment."""
+    import getpass
+
+    with smd.Sandbox(households=["apartment"], clock=lambda: 1740873600.0) as utility:
+        made, custodian = utility.describe(), utility.custodian
+        settings = {name: getattr(custodian, name) for name in ("authorization_endpoint", "token_endpoint", "resource_endpoint")}
+        settings |= {"name": "practice", "ca_bundle": made["ca"], "zone": "America/Los_Angeles"}
+        lines = [f'{name} = "{value}"' for name, value in settings.items()]
+        lines += ["mutual_tls = true", "identity_unique = true", "authorization_is_subscription = true"]
+        lines += ["[limits]", "per_second = 0", "per_hour = 0", "per_day = 0"]
+        (tmp_path / "practice.toml").write_text("\n".join(lines))
+        names = {"CLIENT_ID": "client_id", "CLIENT_SECRET": "client_secret", "CERT": "certificate", "KEY": "key"}
+        for name, key in names.items():
+            monkeypatch.setenv(f"SMD_{name}", made[key])
+        monkeypatch.setenv("SMD_REDIRECT_URI", made["redirect_uris"][0])
+        monkeypatch.setitem(smd.Client.__init__.__kwdefaults__, "clock", utility.clock)
+        monkeypatch.setattr(getpass, "getpass", lambda _: utility.consent(capsys.readouterr().out.split()[-1]))
+        out = tmp_path / "usage.csv"
+        arguments = ["--custodian", str(tmp_path / "practice.toml"), "--months", "1", "--csv", str(out), "--to", str(tmp_path / "raw")]
+        assert main(["collect", *arguments]) == 0
+        assert "the authorization is deleted" in capsys.readouterr().out
+        assert len(smd.read_tidy(out)) > 600
+        assert main(["collect", "--custodian", "nobody"]) == 1
+        assert "no custodian" in capsys.readouterr().err
