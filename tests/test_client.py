@@ -369,8 +369,8 @@ def test_one_fault_of_every_kind_is_an_error_or_no_matter(tmp_path, utility, cli
 @pytest.mark.parametrize("times", [1, 2, 3, None])
 def test_any_number_of_faults_anywhere(tmp_path, utility, client, name, where, times):
     subscription = consented(client, utility)
-    held = energy(utility.held(subscription), "2025-02-10")
     utility.clock.advance(3700)  # so that the token has to be renewed
+    held = energy(utility.held(subscription), "2025-02-10")
     utility.faults.add(name, path=where, times=times, **({"delay": 6.0} if name == "slow" else {}))
     began = time.monotonic()
     if where == "*/token":
