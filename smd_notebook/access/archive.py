@@ -54,7 +54,7 @@ class Reply:
     readings : int
         How many IntervalReadings are in it.
     provisional : str
-        Why it may still change: ``"young"``, ``"quality"``, or empty.
+        Why it may still change: ``"young"``, ``"quality"``, ``"empty"`` where there were no data; else nothing.
     custodian, subscription, usage_point : str
         Whose data it is.
     url : str

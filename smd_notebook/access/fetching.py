@@ -98,7 +98,7 @@ def _chunk(
                 *window,
                 answer.status_code,
                 url=str(answer.url),
-                provisional="young" if window[1] > came - SETTLED else "",
+                provisional="young" if window[1] > came - SETTLED else "empty" if answer.status_code == 204 else "",
                 requested_at=stamp(asked),
                 received_at=stamp(came),
                 content_type=answer.headers.get("Content-Type", ""),
