@@ -272,6 +272,7 @@ def test_small_resources(utility, client):
     assert client.refresh(subscription).subscription == subscription.id
     assert client.client_token().kind == "client"
     assert "interval readings" in subscription._repr_html_()
+    assert client.status().used_day >= 0
 
 
 def test_what_settings_are_missing_is_said(utility, client):

@@ -14,9 +14,10 @@ from smd_notebook.access.archive import Download, folder_of
 from smd_notebook.access.credentials import Credentials
 from smd_notebook.access.custodian import Custodian
 from smd_notebook.access.fetching import fill, known_points, remember_points
+from smd_notebook.access.limits import GateStatus, RateGate
 from smd_notebook.access.redirect import parse_redirect
 from smd_notebook.access.resources import Resources, Subscription
-from smd_notebook.access.session import Gate, Session
+from smd_notebook.access.session import Session
 from smd_notebook.access.tokens import MemoryStore, Store, Token, Tokens, default_store
 from smd_notebook.access.windows import Moment, instant
 from smd_notebook.errors import AuthorizationError, BadRequest, ConfigurationError, StateMismatch, Unavailable
@@ -39,8 +40,8 @@ class Client(Resources):
         What the utility knows this third party by.
     store : Store, optional
         Where tokens are kept; by default private files of the user. Those of a practice utility, and on Binder all, are kept in memory.
-    gate : Gate, optional
-        What keeps below the utility's limits.
+    gate : RateGate, optional
+        What keeps below the utility's limits; by default one that all kernels of the user share.
     session : Session, optional
         The connection; by default one of this custodian and credentials.
     clock : callable, optional
@@ -63,12 +64,13 @@ class Client(Resources):
         credentials: Credentials,
         *,
         store: Store | None = None,
-        gate: Gate | None = None,
+        gate: RateGate | None = None,
         session: Session | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.custodian, self.credentials, self._clock = custodian, credentials, clock
-        self.session = session or Session(custodian, credentials, gate=gate)
+        self.gate = gate or RateGate(custodian.limits, vendor=custodian.vendor, client_id=credentials.client_id)
+        self.session = session or Session(custodian, credentials, gate=self.gate)
         self.tokens = Tokens(self.session, store or (MemoryStore() if custodian.local else default_store()), clock=clock)
         self._pending: dict[str, None] = {}
 
@@ -215,6 +217,10 @@ class Client(Resources):
                 raise
         self.tokens.forget(str(subscription))
         return True
+
+    def status(self) -> GateStatus:
+        """Return how many requests were made, and when the next may go."""
+        return self.gate.status()
 
     def now(self) -> int:
         """Return what time it is for this client [s since 1970-01-01T00:00Z]."""
