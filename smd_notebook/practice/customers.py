@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 
 from smd_notebook.errors import ConfigurationError
@@ -69,8 +70,8 @@ class Customer:
 
     @property
     def document(self) -> Document:
-        """All that its meters will ever have counted."""
-        return _made(self.household, self.seed)
+        """All that its meters count from 2025 to the end of the year that follows this one."""
+        return _made(self.household, self.seed, datetime.now(UTC).year + 1)
 
     @cached_property
     def agreements(self) -> tuple[Agreement, ...]:
@@ -83,8 +84,17 @@ class Customer:
 
 
 @lru_cache(maxsize=8)  # Documents are immutable
-def _made(name: str, seed: int) -> Document:
-    return household(name, seed)
+def _made(name: str, seed: int, last: int) -> Document:
+    first = household(name, seed)
+    if name == "lapse2024":  # which is of one year by definition
+        return first
+    years = [first, *(household(name, seed, year) for year in range(2026, last + 1))]
+    return replace(
+        first,
+        blocks=tuple(block for one in years for block in one.blocks),
+        summaries=tuple(bill for one in years for bill in one.summaries),
+        channels=(),
+    )
 
 
 def customers_of(households: Iterable[str]) -> tuple[Customer, ...]:
