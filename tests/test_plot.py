@@ -13,7 +13,7 @@ import pytest
 
 from smd_notebook import plot
 from smd_notebook.analysis import heatmap, net, resample
-from smd_notebook.errors import ConfigurationError, UnitError
+from smd_notebook.errors import ConfigurationError, Finding, UnitError
 from smd_notebook.plot import base
 
 from .tidy import ZONE, lapse2024, lapse_frame, regular, tidy
@@ -272,6 +272,30 @@ def test_heat_maps_of_little():
     assert (one_day.data[0].zmin, one_day.data[0].zmax) == (0, 1)
     assert "grey" not in one_day.layout.title.subtitle.text
     assert np.isnan(plot.heatmap(regular("2024-01-01", 96, np.nan)).data[0].z).all()
+
+
+class Hopeless:
+    """A feed whose times are those of its download."""
+
+    noticed = (Finding("clock-unrecoverable", "error", "the times are not the meter's"),)
+
+    def tidy(self) -> pd.DataFrame:
+        raise AssertionError("a figure looks at the clock first")
+
+
+@pytest.mark.parametrize("name", sorted(set(plot.__all__) - {"bill"}))
+def test_no_figure_of_a_clock_that_cannot_be_right(name):
+    arguments = {"tou": ("tariff",), "temperature": (pd.Series(dtype="f8"),)}.get(name, ())
+    with pytest.raises(ConfigurationError, match="not the meter's"):
+        getattr(plot, name)(Hopeless(), *arguments)
+
+
+@pytest.mark.parametrize("name", sorted(set(plot.__all__) - {"bill"}))
+def test_what_is_no_frame_is_refused(name):
+    arguments = {"tou": ("tariff",), "temperature": (pd.Series(dtype="f8"),)}.get(name, ())
+    for wrong in (3, pd.DataFrame({"a": [1]})):
+        with pytest.raises(ConfigurationError):
+            getattr(plot, name)(wrong, *arguments)
 
 
 def test_importing_the_package_stays_light():
