@@ -14,6 +14,7 @@ from smd_notebook.analysis.passport import cite, stamp
 from smd_notebook.analysis.profiles import profile
 from smd_notebook.analysis.rates import load_tariff
 from smd_notebook.analysis.reconciliation import reconcile
+from smd_notebook.analysis.release import RELEASE_RULES, release_screen
 from smd_notebook.analysis.screening import screen
 from smd_notebook.analysis.shapes import shape_metrics
 from smd_notebook.analysis.sides import convert, net, wide
@@ -22,6 +23,7 @@ from smd_notebook.analysis.weather import read_temperature
 
 __all__ = [
     "DR_RULES",
+    "RELEASE_RULES",
     "TypicalDays",
     "bill",
     "cite",
@@ -42,6 +44,7 @@ __all__ = [
     "ramps",
     "read_temperature",
     "reconcile",
+    "release_screen",
     "resample",
     "screen",
     "shape_metrics",

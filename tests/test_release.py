@@ -1,0 +1,154 @@
+"""The release screen: the ground truth of the definitions, and sums that would give away what is withheld."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import smd_notebook as smd
+from smd_notebook.analysis import release_screen, resample
+from smd_notebook.analysis.release import why_withheld
+from smd_notebook.errors import ConfigurationError, SmdWarning, UnitError
+
+from .tidy import regular
+
+
+def homes(values: list[Any], periods: int = 1, **kinds: Any) -> pd.DataFrame:
+    """Return customers of these amounts in hours of one day."""
+    frames = [regular("2024-01-01", periods, value, length="1h", usage_point=str(number), **kinds) for number, value in enumerate(values)]
+    return pd.concat(frames, ignore_index=True)
+
+
+def bins(table: pd.DataFrame) -> pd.DataFrame:
+    return table[table["scope"] == "bin"].reset_index(drop=True)
+
+
+@pytest.mark.parametrize(
+    ("customers", "values", "passes"),
+    [
+        ("residential", [1.0] * 99, False),
+        ("residential", [1.0] * 100, True),
+        ("residential", [1.0] * 99 + [1e6], True),  # the rule for homes knows no share
+        ("non-residential", [1.0] * 14, False),
+        ("non-residential", [1.0] * 15, True),
+        ("non-residential", [85.0 / 14] * 14 + [15.0], True),  # the largest is 15 % to the last digit
+        ("non-residential", [84.99 / 14] * 14 + [15.01], False),
+        ("non-residential", [0.0] * 15, True),  # of nothing, nobody has more than others
+    ],
+)
+def test_ground_truth(customers: Any, values: list[float], passes: bool) -> None:
+    table = release_screen(homes(values), customers=customers)
+    assert table["scope"].tolist() == ["bin", "period"]
+    assert table["released"].tolist() == [passes, passes]
+    assert table["n_customers"].tolist() == [len(values)] * 2
+    assert (table["why"] == "").tolist() == [passes, passes]
+    assert table["value"].notna().tolist() == [passes, passes]
+    if passes:
+        assert table["value"].tolist() == pytest.approx([sum(values)] * 2)
+
+
+def test_why() -> None:
+    assert why_withheld([1, 99], [0, 0], [0, 0], "residential").tolist() == [
+        "1 customer, and 100 are needed",
+        "99 customers, and 100 are needed",
+    ]
+    assert why_withheld([15], [1501], [10000], "non-residential").tolist() == ["one customer is more than 15 % of it"]
+    assert why_withheld([15], [1500], [10000], "non-residential").tolist() == [""]
+
+
+def test_every_bin_is_screened_and_a_withheld_one_is_shown_and_kept_out_of_the_sum() -> None:
+    frame = homes([1.0] * 100, periods=3)
+    frame.loc[(frame["usage_point"] == "7") & (frame["start"].dt.hour == 1), "value"] = None
+    with pytest.warns(SmdWarning, match="by subtraction"):
+        table = release_screen(frame)
+    assert bins(table)["released"].tolist() == [True, False, True]
+    assert bins(table)["n_customers"].tolist() == [100, 99, 100]
+    assert bins(table)["why"].tolist()[1] == "99 customers, and 100 are needed"
+    assert pd.isna(bins(table)["value"][1])
+    # 299 less twice 100 is the bin that is withheld
+    assert table[table["scope"] == "period"]["why"].tolist() == ["would give away what is withheld, by subtraction"]
+    assert "100 residential" in smd.cite(table)
+
+
+def test_the_sum_is_published_where_withheld_bins_together_pass() -> None:
+    # in each of two hours another customer has more than 15 %, and in both together nobody has
+    values = [[10.0, 10.0]] * 18 + [[50.0, 0.0], [0.0, 50.0]]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        table = release_screen(homes(values, periods=2), customers="non-residential")
+    assert bins(table)["released"].tolist() == [False, False]
+    assert table[table["scope"] == "period"]["value"].tolist() == [460.0]
+
+
+def test_the_whole_is_withheld_where_it_gives_away_a_group() -> None:
+    frame = homes([1.0] * 199)
+    groups = {str(number): "north" if number < 100 else "south" for number in range(199)}
+    with pytest.warns(SmdWarning, match="by subtraction"):
+        table = release_screen(frame, groups=groups)
+    found = bins(table).set_index("group")
+    assert found["released"].to_dict() == {"all": False, "north": True, "south": False}
+    assert found.loc["all", "why"] == "would give away what is withheld, by subtraction"
+    assert found.loc["south", "why"] == "99 customers, and 100 are needed"
+    assert table[table["scope"] == "period"].set_index("group")["released"].to_dict() == {"all": False, "north": True, "south": False}
+
+
+def test_two_withheld_groups_hide_each_other() -> None:
+    groups = {str(number): ("north", "south", "west")[number // 60] if number < 120 else "west" for number in range(240)}
+    table = bins(release_screen(homes([1.0] * 240), groups=groups)).set_index("group")
+    assert table["released"].to_dict() == {"all": True, "north": False, "south": False, "west": True}
+    assert table.loc["all", "value"] == 240
+
+
+def test_channels_of_a_customer_are_one_customer() -> None:
+    frame = homes([1.0] * 60)
+    other = frame.assign(channel="electricity delivered, phase B")
+    table = release_screen(pd.concat([frame, other], ignore_index=True))
+    assert table["n_customers"].tolist() == [60, 60]
+    assert not table["released"].any()
+
+
+def test_flows_and_services_are_not_added_and_power_has_no_sum_over_time() -> None:
+    frame = pd.concat([homes([1.0] * 100), homes([2.0] * 100, measure="power", unit="W", channel="power")], ignore_index=True)
+    table = release_screen(frame)
+    assert table[["measure", "scope", "value"]].to_numpy().tolist() == [
+        ["energy", "bin", 100.0],
+        ["power", "bin", 200.0],
+        ["energy", "period", 100.0],
+    ]
+
+
+def test_bins_count_where_they_are_covered() -> None:
+    frame = homes([1.0] * 100, periods=4)
+    frame = frame[~((frame["usage_point"] == "3") & (frame["start"].dt.hour == 2))]
+    binned = resample(
+        frame, [pd.Timestamp("2024-01-01", tz="America/Los_Angeles"), pd.Timestamp("2024-01-01 04:00", tz="America/Los_Angeles")]
+    )
+    assert not release_screen(binned)["released"].any()
+    assert release_screen(binned, min_coverage=0.75)["value"].tolist() == [399.0, 399.0]
+
+
+def test_the_difference_to_an_earlier_publication() -> None:
+    frame = homes([1.0] * 150)
+    before = {str(number) for number in range(149)}
+    with pytest.warns(SmdWarning, match="by 1, fewer than 100"):
+        release_screen(frame, earlier=[before])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        release_screen(frame, earlier=[{str(number) for number in range(150)}, {str(number) for number in range(50)}, {"elsewhere"}])
+
+
+def test_refusals() -> None:
+    frame = homes([1.0] * 2)
+    with pytest.raises(ConfigurationError, match="no release rule"):
+        release_screen(frame, customers="agricultural")  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="have no group"):
+        release_screen(frame, groups={"0": "a"})
+    with pytest.raises(ConfigurationError, match="everybody"):
+        release_screen(frame, groups={"0": "a", "1": "all"})
+    with pytest.raises(ConfigurationError, match="between 0 and 1"):
+        release_screen(frame, min_coverage=2)
+    with pytest.raises(UnitError, match="running total"):
+        release_screen(homes([1.0], measure="register"))
