@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from smd_notebook import errors as errors
     from smd_notebook import plot as plot
     from smd_notebook.access import custodians as custodians
+    from smd_notebook.access import doctor as doctor
     from smd_notebook.access import inbox as inbox
+    from smd_notebook.access import registration as registration
     from smd_notebook.access.client import Client as Client
     from smd_notebook.access.credentials import Credentials as Credentials
     from smd_notebook.access.fapi import FapiSession as FapiSession
@@ -55,6 +57,7 @@ _PUBLIC = {
     "cite": "analysis.passport",
     "collect": "study",
     "custodians": "access.custodians",
+    "doctor": "access.doctor",
     "errors": "errors",
     "fill": "analysis.filling",
     "inbox": "access.inbox",
@@ -66,6 +69,7 @@ _PUBLIC = {
     "read": "feed",
     "read_tidy": "tables",
     "resample": "analysis.bins",
+    "registration": "access.registration",
     "sample": "households",
     "show_versions": "versions",
     "strict": "errors",

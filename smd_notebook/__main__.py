@@ -8,8 +8,13 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Event
+from typing import TYPE_CHECKING
 
 from smd_notebook.errors import ConfigurationError, SmdError
+
+if TYPE_CHECKING:
+    from smd_notebook.access.credentials import Credentials
+    from smd_notebook.access.custodian import Custodian
 
 __all__ = ["main"]
 
@@ -42,6 +47,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     collecting.add_argument("--csv", type=Path, default=Path("usage.csv"), metavar="OUT", help="file to write; by default usage.csv")
     collecting.add_argument("--to", type=Path, default=Path("raw"), metavar="DIR", help="folder for the raw replies; by default raw")
     collecting.add_argument("--keep", action="store_true", help="do not delete the authorization in the end")
+    doctor = commands.add_parser("doctor", help="check certificate, clock, token and the utility's service, or make a key and a request")
+    doctor.add_argument("--custodian", default="pge", metavar="NAME", help="a known utility's short name, or a TOML file; by default pge")
+    doctor.add_argument(
+        "--credentials", type=Path, metavar="FILE", help="TOML file of the credentials; by default the environment's SMD_..."
+    )
+    doctor.add_argument("--offline", action="store_true", help="look at the certificate only, and ask nobody")
+    doctor.add_argument("--new-key", type=Path, metavar="DIR", help="make a private key, and a request to send to a certificate authority")
+    doctor.add_argument("--host", metavar="NAME", help="of --new-key: the host name that the certificate is for")
+    doctor.add_argument("--organization", metavar="NAME", help="of --new-key: who asks")
     versions = commands.add_parser("versions", help="show the versions of everything that matters")
     sandbox = commands.add_parser("sandbox", help="run a practice utility on this machine, for any third party's software")
     sandbox.add_argument(
@@ -68,14 +82,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sandbox.set_defaults(run=_sandbox)
     convert.set_defaults(run=_convert)
     collecting.set_defaults(run=_collect)
+    doctor.set_defaults(run=_doctor)
     versions.set_defaults(run=_versions)
     chosen = parser.parse_args(arguments)
     try:
-        chosen.run(chosen)
+        return int(chosen.run(chosen) or 0)
     except (SmdError, OSError) as error:
         print(f"smd-notebook: {error}", file=sys.stderr)
         return 1
-    return 0
 
 
 def _summary(chosen: argparse.Namespace) -> None:
@@ -140,17 +154,43 @@ def _sandbox(chosen: argparse.Namespace) -> None:
             signal.signal(one, handler)
 
 
-def _collect(chosen: argparse.Namespace) -> None:
+def _parties(custodian: str, credentials: Path | None = None) -> tuple[Custodian, Credentials]:
+    """Return a custodian, by a known one's name or a TOML file, and what to show to it."""
     from smd_notebook.access import custodians
-    from smd_notebook.access.client import Client
     from smd_notebook.access.credentials import Credentials
+
+    who = custodians.Custodian.from_toml(custodian) if custodian.endswith(".toml") else custodians.named(custodian)
+    return who, Credentials.from_file(credentials) if credentials else Credentials.from_env()
+
+
+def _collect(chosen: argparse.Namespace) -> None:
+    from smd_notebook.access.client import Client
     from smd_notebook.study import collect_blocking
 
-    known = not chosen.custodian.endswith(".toml")
-    custodian = custodians.named(chosen.custodian) if known else custodians.Custodian.from_toml(chosen.custodian)
-    client = Client(custodian, Credentials.from_env())
+    client = Client(*_parties(chosen.custodian))
     made = collect_blocking(client, months=chosen.months, csv=chosen.csv, revoke=not chosen.keep, to=chosen.to)
     print(f"{made.csv}: {sum(map(len, made.feed.channels)):,} readings; the authorization is {'deleted' if made.revoked else 'kept'}")
+
+
+def _doctor(chosen: argparse.Namespace) -> int:
+    from smd_notebook.access.certificates import new_request
+    from smd_notebook.access.client import Client
+    from smd_notebook.access.doctor import check_client, check_credentials
+
+    if chosen.new_key is not None:
+        if not (chosen.host and chosen.organization):
+            raise ConfigurationError("a request needs to say for whom it is", hint="Add --host NAME --organization NAME.")
+        key, request = new_request(chosen.new_key, common_name=chosen.host, organization=chosen.organization)
+        print(
+            f"{key}: keep it, and show it to nobody\n{request}: send it to a certificate authority, and ask for use by clients (clientAuth)"
+        )
+        return 0
+    parties = _parties(chosen.custodian, chosen.credentials)
+    found = check_credentials(*parties)
+    if found.well and not chosen.offline:  # nothing can be asked with a certificate that cannot be shown
+        found = check_client(Client(*parties))
+    print(found)
+    return 0 if found.well else 1
 
 
 def _versions(_: argparse.Namespace) -> None:

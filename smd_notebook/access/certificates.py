@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
+import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -267,7 +270,15 @@ def _public_roots() -> tuple[x509.Certificate, ...]:
     import certifi
     from cryptography import x509
 
-    return tuple(x509.load_pem_x509_certificates(Path(certifi.where()).read_bytes()))
+    found = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # some old roots do not keep to RFC 5280 in every detail, and are trusted all the same
+        for block in re.findall(
+            rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n?", Path(certifi.where()).read_bytes(), re.DOTALL
+        ):
+            with suppress(ValueError):
+                found.append(x509.load_pem_x509_certificate(block))
+    return tuple(found)
 
 
 def new_request(

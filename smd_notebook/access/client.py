@@ -11,12 +11,13 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from smd_notebook.access.archive import Download, folder_of
+from smd_notebook.access.bulk import Bulk
 from smd_notebook.access.credentials import Credentials
 from smd_notebook.access.custodian import Custodian
 from smd_notebook.access.fetching import fill, known_points, remember_points
 from smd_notebook.access.limits import GateStatus, RateGate
 from smd_notebook.access.redirect import parse_redirect
-from smd_notebook.access.resources import Resources, Subscription
+from smd_notebook.access.resources import Subscription
 from smd_notebook.access.session import Session
 from smd_notebook.access.tokens import MemoryStore, Store, Token, Tokens, default_store
 from smd_notebook.access.windows import Moment, instant
@@ -29,7 +30,7 @@ __all__ = ["Client", "Subscription"]
 _MOST_PENDING = 32
 
 
-class Client(Resources):
+class Client(Bulk):
     """A third party's view of one custodian.
 
     Parameters

@@ -1,0 +1,152 @@
+"""Bulk data of one's own, by every order in which notifications may come, against the practice utility."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import smd_notebook as smd
+from smd_notebook.access.limits import RateGate
+from smd_notebook.access.notices import notified
+from smd_notebook.access.stores import MemoryStore
+from smd_notebook.errors import ConfigurationError, NotReady, SmdWarning, Unavailable
+
+JANUARY, MARCH, MAY = "2025-01-01", "2025-03-01", "2025-05-01"
+
+
+class World:
+    """A utility whose first customer is we ourselves, and what arrives there."""
+
+    def __init__(self, utility: smd.Sandbox, to: Path, port: int) -> None:
+        self.utility, self.to = utility, to
+        self.about: dict[str, Any] = utility.describe()
+        self.port = port
+        custodian = utility.custodian
+        gate = RateGate(custodian.limits, vendor=custodian.vendor, client_id="bulk", folder=to / "gate")
+        self.client = smd.Client(custodian, utility.credentials, store=MemoryStore(), gate=gate)
+
+    def listener(self) -> smd.inbox.LocalHttps:
+        files = self.about["inbox_certificate"], self.about["inbox_key"]
+        return smd.inbox.LocalHttps(*files, port=self.port, host="127.0.0.1", path="/notify-1f2e", client_ca=self.about["ca"])
+
+    def bulk(self, inbox: Any, start: str = JANUARY, end: str = MARCH, **given: Any) -> Any:
+        return self.client.download_bulk(None, start, end, inbox=inbox, to=self.to / "raw", **{"timeout": 20.0, **given})
+
+    def asked(self) -> int:
+        return sum(one.path.endswith("/Batch/Bulk/50098") and "correlationID" not in str(one) for one in self.utility.requests)
+
+    def same(self, got: Any, start: str = JANUARY, end: str = MARCH) -> None:
+        """What was read is what the utility holds, to the last reading."""
+        expected = smd.sample("apartment").select(channel="electricity delivered", start=start, end=end).tidy()
+        found = smd.read(got).select(channel="electricity delivered").tidy()
+        assert len(expected) > 59 * 24 - 1
+        assert found["value"].tolist() == expected["value"].tolist()
+        assert found["start"].tolist() == expected["start"].tolist()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    address = f"https://localhost:{port}/notify-1f2e"
+    with smd.Sandbox(households=["apartment"], variants=["self-access"], notify_url=address) as utility:
+        one = World(utility, tmp_path, port)
+        yield one
+        one.client.session.close()
+
+
+@pytest.mark.parametrize("fault", ["", "notified-early", "notified-late", "notified-twice"])
+def test_every_order_of_notification(world: World, fault: str) -> None:
+    if fault:
+        world.utility.faults.add(fault, path="*/Batch/Bulk/*")
+    got = world.bulk(world.listener())
+    world.same(got)
+    asked = len(world.utility.requests)
+    again = world.bulk(smd.inbox.Paste(), timeout=0)  # what is there is not asked for, and no notification is waited for
+    assert list(again) == list(got)
+    assert len(world.utility.requests) == asked
+    assert all(path.stat().st_mode & 0o777 == 0o600 for path in got)
+
+
+def test_a_foreign_address_is_told_and_not_followed(world: World) -> None:
+    world.utility.faults.add("notified-foreign", path="*/Batch/Bulk/*")
+    with pytest.warns(SmdWarning, match="leads to another place"):
+        got = world.bulk(world.listener())
+    world.same(got)
+
+
+def test_no_notification_and_a_late_one_in_another_notebook(world: World, tmp_path: Path) -> None:
+    inbox = tmp_path / "in"
+    inbox.mkdir()
+    with pytest.raises(NotReady, match="no notification came within"):
+        world.bulk(smd.inbox.Directory(inbox), timeout=0.2)
+    with pytest.raises(NotReady):
+        world.bulk(smd.inbox.Directory(inbox), timeout=0.2)
+    bodies = world.utility.wait_for_notices(1)
+    (inbox / "1.xml").write_bytes(bodies[0])
+    got = world.bulk(smd.inbox.Directory(inbox))
+    world.same(got)
+    assert sum(one.status == 202 for one in world.utility.requests) == 1  # asked once, in three calls
+
+
+def test_a_fetch_that_fails_is_made_up_for(world: World) -> None:
+    """The notification came once and is gone; its address is in the ledger."""
+    world.utility.faults.add("server-error", path="*/Batch/Bulk/*", skip=1)
+    with pytest.raises(Unavailable):
+        world.bulk(world.listener())
+    got = world.bulk(smd.inbox.Paste())
+    world.same(got)
+
+
+def test_a_body_cut_short_is_not_archived(world: World) -> None:
+    world.utility.faults.add("truncated", path="*/Batch/Bulk/*", skip=1, times=1)
+    got = world.bulk(world.listener())  # asked for again by itself
+    assert len(got.paths) == 1
+    world.same(got)
+
+
+def test_an_answer_to_an_earlier_request_counts_for_that_one(world: World, tmp_path: Path) -> None:
+    paste = smd.inbox.Paste()
+    with pytest.raises(NotReady):
+        world.bulk(paste, JANUARY, MARCH, timeout=0)
+    (first,) = (notified(body)[0] for body in world.utility.wait_for_notices(1))
+    with pytest.raises(NotReady):
+        world.bulk(paste, MARCH, MAY, timeout=0)
+    second = notified(world.utility.wait_for_notices(2)[1])[0]
+    paste.paste(first)
+    with pytest.raises(NotReady):
+        world.bulk(paste, MARCH, MAY, timeout=0.5)  # it is the other window's
+    world.same(world.bulk(smd.inbox.Paste(), JANUARY, MARCH, timeout=0))
+    paste.paste(second)
+    world.same(world.bulk(paste, MARCH, MAY), MARCH, MAY)
+
+
+def test_nothing_there_and_what_cannot_be(world: World) -> None:
+    paste = smd.inbox.Paste()
+    got = world.bulk(paste, "2019-01-01", "2019-02-01", timeout=0)  # 204, at once
+    assert got.complete
+    for start, end in ((MARCH, JANUARY), ("2100-01-01", "2100-02-01")):
+        with pytest.raises(ConfigurationError, match="window is empty"):
+            world.bulk(paste, start, end)
+    with pytest.raises(smd.SmdError):
+        world.client.download_bulk("12345", JANUARY, MARCH, inbox=paste, to=world.to / "raw", timeout=0)
+
+
+def test_a_promise_is_forgotten_after_a_day(world: World) -> None:
+    paste = smd.inbox.Paste()
+    with pytest.raises(NotReady):
+        world.bulk(paste, timeout=0)
+    ledger = next((world.to / "raw").rglob("jobs.json"))
+    assert ledger.stat().st_mode & 0o777 == 0o600
+    text = ledger.read_text()
+    assert world.utility.credentials.client_secret.reveal() not in text
+    later = time.time() + 90_000
+    world.client._clock = lambda: later
+    with pytest.raises(NotReady):
+        world.bulk(paste, timeout=0)
+    assert sum(one.status == 202 for one in world.utility.requests) == 2

@@ -1,0 +1,158 @@
+"""Registration rehearsed from end to end for each user type, with what may go wrong, interrupted and taken up again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import smd_notebook as smd
+from smd_notebook.access.limits import RateGate
+from smd_notebook.access.registration import Registration, UserType
+from smd_notebook.access.stores import MemoryStore
+from smd_notebook.errors import ConfigurationError, StateMismatch
+
+CONNECTIVITY = ["certificate", "token", "service-status", "sample-data"]
+LAST = ["application-information", "production"]
+
+
+class World:
+    def __init__(self, utility: smd.Sandbox, folder: Path) -> None:
+        self.utility, self.folder = utility, folder
+        self.credentials = utility.credentials
+        self.made: list[smd.Client] = []
+
+    def client(self, custodian: Any) -> smd.Client:
+        gate = RateGate(custodian.limits, vendor=custodian.vendor, client_id="registration", folder=self.folder / "gate")
+        self.made.append(smd.Client(custodian, self.credentials, store=MemoryStore(), gate=gate))
+        return self.made[-1]
+
+    def registration(self, user_type: UserType, **given: Any) -> Registration:
+        client = self.client(self.utility.test_custodian)
+        return Registration(client, self.utility.custodian, user_type=user_type, folder=self.folder / "state", make=self.client, **given)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    scope_selection = "http://127.0.0.1:9/scope"  # nobody listens: the browser shows the address, which a person copies
+    with smd.Sandbox(households=["apartment"], scope_selection_uri=scope_selection, variants=["self-access"]) as utility:
+        one = World(utility, tmp_path)
+        yield one
+        for client in one.made:
+            client.session.close()
+
+
+def done(registration: Registration) -> list[str]:
+    return [one.name for one in registration.milestones if one.done_at is not None]
+
+
+def consent(world: World, registration: Registration, first: str) -> str:
+    return world.utility.consent(registration.begin_oauth(first), customer="test")
+
+
+@pytest.mark.parametrize("user_type", ["self-access", "community-choice-aggregator"])
+def test_user_types_without_an_oauth_test(world: World, user_type: UserType) -> None:
+    registration = world.registration(user_type)
+    registration.run()
+    assert done(registration) == [*CONNECTIVITY, *LAST], registration
+    assert registration.done
+    assert registration.production.token_endpoint == world.utility.custodian.token_endpoint
+    assert "all passed" in str(registration)
+
+
+@pytest.mark.parametrize("user_type", ["standard", "energy-efficiency-finance"])
+def test_user_types_with_an_oauth_test(world: World, user_type: UserType) -> None:
+    registration = world.registration(user_type)
+    registration.run()
+    assert done(registration) == CONNECTIVITY
+    waiting = registration.milestones[4]
+    assert (waiting.name, waiting.problem) == ("oauth", "")
+    assert "begin_oauth" in waiting.advice
+    first = f"http://127.0.0.1:9/scope?scope=FB%3D4_5_15&ThirdPartyID={world.credentials.third_party_id}"
+    address = registration.begin_oauth(first)
+    assert "scope=FB%3D4_5_15" in address
+    redirected = world.utility.consent(address)
+    registration = world.registration(user_type)  # another day, another notebook
+    assert done(registration) == CONNECTIVITY
+    with pytest.raises(StateMismatch):  # which knows nothing of the link that was opened
+        registration.finish_oauth(redirected)
+    registration.finish_oauth(world.utility.consent(registration.begin_oauth(first)))
+    assert registration.done, registration
+    assert done(registration) == [*CONNECTIVITY, "oauth", *LAST]
+
+
+@pytest.mark.parametrize(
+    ("fault", "path", "milestone", "says"),
+    [
+        ("invalid-certificate", "*/token", "token", "certificate"),
+        ("unavailable-silently", "*/token", "token", "not available"),
+        ("no-listener", "*/ReadServiceStatus", "service-status", "nothing under this address"),
+        ("page", "*/DownloadSampleData", "sample-data", "web page"),
+        ("accepted", "*/DownloadSampleData", "sample-data", "prepares"),
+        ("no-content", "*/DownloadSampleData", "sample-data", "no sample"),
+        ("forbidden", "*/ApplicationInformation/*", "application-information", "does not open this"),
+    ],
+)
+def test_each_failure_is_explained_and_made_up_for(world: World, fault: str, path: str, milestone: str, says: str) -> None:
+    world.utility.faults.add(fault, path=path, times=None)
+    registration = world.registration("self-access")
+    registration.client.session._sleep = lambda _: None
+    registration.run()
+    (failed,) = (one for one in registration.milestones if one.problem)
+    assert failed.name == milestone
+    assert says in failed.problem
+    assert failed.advice
+    world.utility.faults.clear()
+    registration = world.registration("self-access")
+    assert [one.name for one in registration.milestones if one.problem] == [milestone]  # kept between days
+    registration.run()
+    assert registration.done, registration
+
+
+def test_without_a_registration_token(world: World) -> None:
+    world.credentials = replace(world.credentials, registration_token=None)
+    registration = world.registration("self-access")
+    registration.run()
+    (failed,) = (one for one in registration.milestones if one.problem)
+    assert (failed.name, "SMD_REGISTRATION_TOKEN" in failed.advice) == ("application-information", True)
+
+
+def test_endpoints_that_lead_elsewhere_are_for_a_person_to_look_at(world: World) -> None:
+    registration = world.registration("self-access")
+    registration._given = replace(world.utility.custodian, token_endpoint="https://localhost:1/token")
+    registration.run()
+    (failed,) = (one for one in registration.milestones if one.problem)
+    assert failed.name == "application-information"
+    assert "names another host" in failed.problem
+
+
+def test_ninety_days(world: World) -> None:
+    begun = datetime.now(UTC) - timedelta(days=88, hours=1)
+    registration = world.registration("self-access", accepted=begun)
+    assert abs(registration.ends - (begun + timedelta(days=90))) < timedelta(seconds=1)
+    assert "1 days left" in str(registration)
+    late = world.registration("self-access", accepted=begun - timedelta(days=30))
+    assert "expired" in late._repr_html_()
+    state = next((world.folder / "state").iterdir())
+    assert state.stat().st_mode & 0o777 == 0o600
+    for secret in (world.credentials.client_secret, world.credentials.registration_token):
+        assert secret is not None
+        assert secret.reveal() not in state.read_text() + str(registration) + registration._repr_html_()
+
+
+def test_what_cannot_be(world: World) -> None:
+    world.registration("self-access")
+    with pytest.raises(ConfigurationError, match="another registration"):
+        world.registration("standard")
+    with pytest.raises(ConfigurationError, match="no user type"):
+        world.registration("researcher")  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="time zone"):
+        world.registration("self-access", accepted=datetime(2026, 1, 1))  # noqa: DTZ001
+    (world.folder / "state" / "registration.json").write_text("{")
+    (world.folder / "state" / "registration.json").chmod(0o600)
+    with pytest.raises(ConfigurationError, match="damaged"):
+        world.registration("self-access")
