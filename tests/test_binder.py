@@ -30,7 +30,7 @@ def number(version: str) -> tuple[int, ...]:
 def test_a_lock_pins_by_hash_and_names_no_registry(lock: Path) -> None:
     text = lock.read_text(encoding="utf-8")
     requirements = re.sub(r"\\\n\s*", " ", text).splitlines()
-    assert len(requirements) > 30
+    assert len(requirements) > (5 if lock.name == "pgesmd.txt" else 30)
     assert [line for line in requirements if not re.match(r"[\w.-]+==\S+.* --hash=sha256:[0-9a-f]{64}", line)] == []
     assert "://" not in text
     assert not re.search(r"^\s*-", text.replace("    --hash=", ""), re.MULTILINE)  # no -r, no -c, no --index-url, no local path
