@@ -36,7 +36,7 @@ COMMANDS = {
     "prove": "run the proofs that are too long for every day",
     "lock": "remake the locks from pyproject.toml",
 }
-PYTEST = {"test": [], "notebooks": ["--nbmake", "notebooks"], "browser": ["-m", "browser"], "prove": ["-m", "prove"]}
+PYTEST = {"test": [], "notebooks": ["-p", "tests.hygiene", "--nbmake", "notebooks"], "browser": ["-m", "browser"], "prove": ["-m", "prove"]}
 
 
 def too_old(version: tuple[int, ...]) -> str:

@@ -56,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     doctor.add_argument("--new-key", type=Path, metavar="DIR", help="make a private key, and a request to send to a certificate authority")
     doctor.add_argument("--host", metavar="NAME", help="of --new-key: the host name that the certificate is for")
     doctor.add_argument("--organization", metavar="NAME", help="of --new-key: who asks")
+    scan = commands.add_parser("scan", help="find secrets, account numbers and addresses in notebooks before they are published")
+    scan.add_argument("notebooks", nargs="+", metavar="NOTEBOOK", type=Path, help=".ipynb file, or a folder of them")
     versions = commands.add_parser("versions", help="show the versions of everything that matters")
     sandbox = commands.add_parser("sandbox", help="run a practice utility on this machine, for any third party's software")
     sandbox.add_argument(
@@ -83,6 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     convert.set_defaults(run=_convert)
     collecting.set_defaults(run=_collect)
     doctor.set_defaults(run=_doctor)
+    scan.set_defaults(run=_scan)
     versions.set_defaults(run=_versions)
     chosen = parser.parse_args(arguments)
     try:
@@ -191,6 +194,20 @@ def _doctor(chosen: argparse.Namespace) -> int:
         found = check_client(Client(*parties))
     print(found)
     return 0 if found.well else 1
+
+
+def _scan(chosen: argparse.Namespace) -> int:
+    from smd_notebook.scan import scan_notebook
+
+    files = [file for path in chosen.notebooks for file in (sorted(path.rglob("*.ipynb")) if path.is_dir() else [path])]
+    hits = [hit for file in files for hit in scan_notebook(file)]
+    print(*hits, sep="\n", end="\n" if hits else "")
+    if hits:
+        print("Remove outputs and widgets with `nbstripout NOTEBOOK` (pip install nbstripout), and by hand what stands elsewhere.")
+        print("A secret that was published must be replaced at the utility: see SECURITY.md.")
+    else:
+        print(f"{len(files)} notebook{'s' * (len(files) != 1)}: nothing found")
+    return 1 if hits else 0
 
 
 def _versions(_: argparse.Namespace) -> None:
