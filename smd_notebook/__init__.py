@@ -39,11 +39,13 @@ if TYPE_CHECKING:
     from smd_notebook.study import collect as collect
     from smd_notebook.tables import read_tidy as read_tidy
     from smd_notebook.versions import show_versions as show_versions
+    from smd_notebook.widgets.authorize import Authorize as Authorize
 
     __version__: str
 
 #: Public name -> module it lives in; a module whose own name it is, is meant itself.
 _PUBLIC = {
+    "Authorize": "widgets.authorize",
     "Client": "access.client",
     "Credentials": "access.credentials",
     "FapiSession": "access.fapi",

@@ -21,7 +21,7 @@ from smd_notebook.access.resources import Subscription
 from smd_notebook.access.session import Session
 from smd_notebook.access.tokens import MemoryStore, Store, Token, Tokens, default_store
 from smd_notebook.access.windows import Moment, instant
-from smd_notebook.errors import AuthorizationError, BadRequest, ConfigurationError, StateMismatch, Unavailable
+from smd_notebook.errors import AuthorizationError, BadRequest, ConfigurationError, Network, StateMismatch, Unavailable
 from smd_notebook.espi.resources import Secret
 
 __all__ = ["Client", "Subscription"]
@@ -73,14 +73,14 @@ class Client(Bulk):
         self.gate = gate or RateGate(custodian.limits, vendor=custodian.vendor, client_id=credentials.client_id)
         self.session = session or Session(custodian, credentials, gate=self.gate)
         self.tokens = Tokens(self.session, store or (MemoryStore() if custodian.local else default_store()), clock=clock)
-        self._pending: dict[str, None] = {}
+        self._pending: dict[str, str] = {}  # state -> where the answer comes back to
 
     def __repr__(self) -> str:
         return f"<Client: {self.custodian.title}>"
 
     # -- consent -------------------------------------------------------------------------------------------------------------------------
 
-    def authorization_url(self, state: Secret | str | None = None, *, scope: str | None = None) -> str:
+    def authorization_url(self, state: Secret | str | None = None, *, scope: str | None = None, redirect_uri: str | None = None) -> str:
         """Return the address at which a customer consents, in a browser.
 
         Parameters
@@ -89,6 +89,8 @@ class Client(Bulk):
             What the answer has to bring back; by default fresh, and remembered by this client.
         scope : str, optional
             What to ask for; by default what the custodian wants asked.
+        redirect_uri : str, optional
+            Where the answer comes back to; by default the address of the credentials.
 
         Returns
         -------
@@ -105,7 +107,8 @@ class Client(Bulk):
         A consent that begins at the utility's own pages arrives with a scope
         (`smd_notebook.access.redirect.parse_first_redirect`): pass it on as `scope`.
         """
-        if not self.credentials.redirect_uri:
+        redirect_uri = redirect_uri or self.credentials.redirect_uri
+        if not redirect_uri:
             raise ConfigurationError("no redirect address is set", hint="Set SMD_REDIRECT_URI to the one registered at the utility.")
         if not self.custodian.authorization_endpoint:
             raise ConfigurationError(
@@ -113,14 +116,14 @@ class Client(Bulk):
             )
         text = state.reveal() if isinstance(state, Secret) else state or secrets.token_urlsafe(32)
         self._pending.pop(text, None)
-        self._pending[text] = None
+        self._pending[text] = redirect_uri
         while len(self._pending) > _MOST_PENDING:
             del self._pending[next(iter(self._pending))]
         policy = self.custodian.authorization_scope
         asked = scope or ("" if policy == "omit" else policy)
         given = {
             "client_id": self.credentials.client_id,
-            "redirect_uri": self.credentials.redirect_uri,
+            "redirect_uri": redirect_uri,
             "response_type": "code",
             "state": text,
             **({"scope": asked} if asked else {}),
@@ -156,7 +159,7 @@ class Client(Bulk):
         text = redirected.reveal() if isinstance(redirected, Secret) else redirected
         # Where nothing is awaited an address is refused by a state that nobody can know; a code alone is a person's word.
         error: StateMismatch | None = None
-        for state in [*self._pending, *(() if self._pending else (secrets.token_urlsafe(32),))]:
+        for state in [*reversed(self._pending), *(() if self._pending else (secrets.token_urlsafe(32),))]:
             try:
                 found = parse_redirect(text, Secret(state))
             except StateMismatch as mismatch:
@@ -168,9 +171,15 @@ class Client(Bulk):
                 break
         else:
             raise error if error is not None else StateMismatch("nothing is awaited")
+        back = self._pending.get(state) or self.credentials.redirect_uri or ""
         if found.proved:
             self._pending.pop(state, None)
-        token = self.tokens.exchange(found.code, self.credentials.redirect_uri or "")
+        try:
+            token = self.tokens.exchange(found.code, back)
+        except Network as error:
+            if found.proved and error.retryable:  # it never left, and may be sent again
+                self._pending[state] = back
+            raise
         return self._subscription(token, found.scope)
 
     def refresh(self, subscription: Subscription | str) -> Token:

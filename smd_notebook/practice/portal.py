@@ -28,6 +28,7 @@ __all__ = ["Portal"]
 
 _ZONE = ZoneInfo("America/Los_Angeles")
 _DATES = re.compile(r"(MinAuthEndDate|PreferredAuthEndDate)[:=](.*)")
+_LOOPBACK = re.compile(r"http://(?:127\.0\.0\.1|localhost):(\d{1,5})(/.*)")
 _PATIENCE, _CROWD = 1800, 200
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -92,6 +93,9 @@ class Portal:
                 response = _page(message_page("This request cannot be completed", "It is too large."), 413)
         else:
             response = _page(message_page("Page not found", "There is no such page here."), 404)
+        if "X-Forwarded-Prefix" in request.headers and (beside := _LOOPBACK.fullmatch(response.headers.get("Location", ""))):
+            # the browser is elsewhere, behind jupyter-server-proxy: a port of this machine is beside ours, under the same prefix
+            response.headers["Location"] = f"../{beside[1]}{beside[2]}"
         response.headers.extend(_HEADERS)
         return response(environ, start_response)
 

@@ -1,0 +1,388 @@
+"""`Authorize`: a cell in which a customer is asked, and out of which a subscription comes."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import threading
+from contextlib import suppress
+from typing import Any, Literal
+from urllib.parse import urlencode
+
+from smd_notebook.access.client import Client, Subscription
+from smd_notebook.access.flow import step
+from smd_notebook.access.listing import seconds
+from smd_notebook.access.redact import redact
+from smd_notebook.access.stations import (
+    ENDS,
+    Authorized,
+    Awaiting,
+    Cancel,
+    Check,
+    Checked,
+    CheckFailed,
+    Checking,
+    Configured,
+    Confirm,
+    Consent,
+    Delete,
+    Deleted,
+    DeleteFailed,
+    Denied,
+    Effect,
+    Event,
+    Exchange,
+    Exchanged,
+    ExchangeFailed,
+    Expired,
+    Grant,
+    ListenerLost,
+    Misconfigured,
+    Problem,
+    Ready,
+    Redirected,
+    Restart,
+    Revoke,
+    Revoked,
+    Start,
+    State,
+    StopListening,
+    Tick,
+    Unconfigured,
+)
+from smd_notebook.errors import (
+    AuthorizationError,
+    BadRequest,
+    CertificateRejected,
+    ConfigurationError,
+    Network,
+    NotReady,
+    ServiceError,
+    SmdError,
+)
+from smd_notebook.errors import Denied as DeniedError
+from smd_notebook.errors import Expired as ExpiredError
+from smd_notebook.errors import Revoked as RevokedError
+from smd_notebook.espi.resources import Secret
+from smd_notebook.widgets.errands import Errands
+from smd_notebook.widgets.panel import Panel
+from smd_notebook.widgets.receivers import PasteBack, receiver_for
+from smd_notebook.widgets.wording import NAMES, Around, shown
+
+__all__ = ["Authorize"]
+
+_RAISED: dict[type, type[AuthorizationError]] = {Denied: DeniedError, Expired: ExpiredError}
+
+
+class Authorize:
+    """A widget that asks a customer for consent, and holds what was granted.
+
+    Show it in a cell. It says what to do next, opens the utility's page in another tab, takes the answer, and exchanges it for tokens. No
+    cell waits meanwhile; ``await auth.wait()`` does where that is wanted. Where nothing can be clicked, as in a terminal, its text holds
+    the link, and ``auth.paste(...)`` takes the answer.
+
+    Parameters
+    ----------
+    client : Client
+        Of the utility.
+    scope : str
+        What to ask for; by default what the custodian wants asked.
+    receiver : PasteBack, optional
+        How the answer comes back: `Loopback`, `ProxiedLoopback` or `PasteBack` of `smd_notebook.widgets.receivers`; by default the one that
+        fits the registered redirect address and the place where the kernel runs.
+
+    Attributes
+    ----------
+    subscription : Subscription or None
+        What was granted; None before, and after it was revoked.
+    error : BaseException or None
+        What went wrong last.
+
+    Examples
+    --------
+    >>> import smd_notebook as smd
+    >>> with smd.Sandbox(households=["apartment"]) as utility:
+    ...     auth = smd.Authorize(smd.Client(utility.custodian, utility.credentials))
+    ...     auth.paste(utility.consent(auth.link))
+    ...     auth.status, auth.subscription.scope.interval_durations
+    ('authorized', (900, 3600))
+    >>> auth.close()
+    """
+
+    def __init__(self, client: Client, *, scope: str = "", receiver: PasteBack | None = None) -> None:
+        self.client = client
+        self.subscription: Subscription | None = None
+        self.error: BaseException | None = None
+        self._scope = scope
+        self._receiver = receiver_for(client) if receiver is None else receiver
+        self._state: State = Unconfigured()
+        self._token = Secret("")
+        self._url = ""
+        self._until: float | None = None
+        self._trouble: Problem | None = None
+        self._timer: threading.Timer | None = None
+        self._waiting: list[asyncio.Event] = []
+        self._lock = threading.RLock()
+        self._errands = Errands()
+        self._panel = Panel(self._act, lambda: self.link)
+        self._feed(self._configured())
+        if not self._errands.here() and isinstance(self._state, Ready):
+            self._begin()  # no loop, no clicks: what remains is the link, and to paste
+
+    # -- what a researcher uses ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def status(self) -> str:
+        """Where it is: ``"checking"``, ``"ready"``, ``"awaiting"``, ``"authorized"``, ``"denied"`` and so on."""
+        return NAMES[type(self._state)]
+
+    @property
+    def link(self) -> str:
+        """The address of the consent page, as the browser reaches it; empty unless an answer is awaited."""
+        return self._receiver.reach(self._url) if self._url else ""
+
+    async def start(self) -> str:
+        """Do what the first button does, when all is checked; return the address of the consent page.
+
+        Returns
+        -------
+        str
+            The address, for one customer, once; as this machine reaches it. `link` is how the browser does.
+
+        Raises
+        ------
+        AuthorizationError
+            Where the utility cannot be asked, or a customer has agreed already.
+        """
+        await self._until_not(Checking)
+        self._feed(Restart())
+        await self._until_not(Checking)
+        if isinstance(self._state, Ready):
+            self._begin()
+        if not isinstance(self._state, Awaiting):
+            raise self._raised()
+        return self._url
+
+    def paste(self, text: str) -> None:
+        """Take the answer: the whole address that the browser shows in the end, its query, or the code.
+
+        Parameters
+        ----------
+        text : str
+            What was copied.
+        """
+        self._errands.here()
+        self._feed(Redirected(Secret(text)))
+
+    async def wait(self, timeout: float | None = None) -> Subscription:
+        """Wait until the customer has answered. Clicks and other widgets go on meanwhile.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            How long at most [s]; by default as long as it takes.
+
+        Returns
+        -------
+        Subscription
+            What was granted.
+
+        Raises
+        ------
+        Denied, Expired, Revoked, AuthorizationError
+            Where nothing was granted.
+        TimeoutError
+            Where there is no answer in time.
+        """
+        async with asyncio.timeout(timeout):
+            await self._until_not(*(one for one in NAMES if one not in (Authorized, *ENDS)))
+        if self.subscription is None:
+            raise self._raised()
+        return self.subscription
+
+    def close(self) -> None:
+        """Stop listening, and take the widget off the page. What was granted stays."""
+        self._stop()
+        self._panel.close()
+
+    def __repr__(self) -> str:
+        lines = [f"<Authorize: {self.client.custodian.title}, {self.status}>"]
+        lines += shown(self._state, self._around())["problem"]
+        if isinstance(self._state, Awaiting) and not self._errands.here():
+            lines += ["Open this address, agree, and copy the address that the browser shows in the end:", self.link]
+            lines += ["Then: auth.paste('that address')"]
+        return "\n".join(lines)
+
+    def _repr_mimebundle_(self, **more: Any) -> Any:
+        """Show the widget; where there is no widget manager, this text. It is saved with the notebook: no link in it."""
+        bundle = self._panel._repr_mimebundle_(**more)
+        data = bundle[0] if isinstance(bundle, tuple) else bundle
+        if data is None:
+            return {"text/plain": repr(self)}
+        data["text/plain"] = (
+            f"<Authorize: {self.client.custodian.title}>\n"
+            "Without buttons: `await auth.start()`, open auth.link in a browser and agree, then auth.paste(getpass.getpass('Address: '))"
+        )
+        return bundle
+
+    # -- events --------------------------------------------------------------------------------------------------------------------------
+
+    def _act(self, name: str, text: Secret) -> None:
+        """Handle a click. Jupyter swallows what a handler raises, so it is shown here."""
+        self._errands.here()
+        try:
+            match name:
+                case "start":
+                    self._begin()
+                case "paste":
+                    self._feed(Redirected(text))
+                case "restart":
+                    self._feed(self._configured() if isinstance(self._state, Unconfigured) else Restart())
+                case "cancel":
+                    self._feed(Cancel())
+                case "revoke":
+                    self._feed(Revoke())
+                case "confirm":
+                    self._feed(Confirm())
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must be seen
+            self._show(self._problem(error))
+
+    def _configured(self) -> Event:
+        """Tell whether the client has what a consent needs."""
+        try:
+            self.client.authorization_url(secrets.token_urlsafe(32), redirect_uri=self._receiver.redirect_uri)
+        except ConfigurationError as error:
+            return Misconfigured((self._problem(error),))
+        return Configured()
+
+    def _begin(self) -> None:
+        self._feed(Start(Secret(secrets.token_urlsafe(32)), self.client.now(), self._scope))
+
+    def _feed(self, event: Event) -> None:
+        """Let something have happened: take the step, do what it asks for, show where that leads."""
+        with self._lock:
+            self._state, effects = step(self._state, event)
+            for effect in effects:
+                self._do(effect)
+            self._show()
+            for waiting in self._waiting:
+                waiting.set()
+
+    def _do(self, effect: Effect) -> None:
+        match effect:
+            case Check():
+                self._errands.run(self._check, self._feed)
+            case Consent(token, scope, deadline):
+                self._listen(token, scope, deadline)
+            case StopListening():
+                self._stop()
+            case Exchange(code, scope):
+                self._errands.run(lambda: self._exchange(code, scope), self._feed)
+            case Delete():
+                self._errands.run(self._delete, self._feed)
+            case _:  # the client renews tokens by itself, and forgets them as it deletes
+                self.subscription = None
+
+    # -- what is to be done --------------------------------------------------------------------------------------------------------------
+
+    def _check(self) -> Event:
+        """Take certificate, client id and secret to the utility and back."""
+        try:
+            self.client.service_status()
+        except (BadRequest, NotReady):
+            return Checked()  # it understood who we are, and has no such resource
+        except Exception as error:  # noqa: BLE001 - shown
+            refused = "certificate" if isinstance(error, CertificateRejected) else "credentials"
+            kind = refused if isinstance(error, (AuthorizationError, ConfigurationError)) else "offline"
+            return CheckFailed(kind, self._problem(error))
+        return Checked()
+
+    def _listen(self, token: Secret, scope: str, deadline: float) -> None:
+        lost = False
+        try:
+            self._receiver.open(lambda text: self._errands.post(lambda: self._feed(Redirected(text))))
+        except OSError:
+            lost = True  # the port is taken: then the answer is pasted
+        self._token = token
+        self._url = self.client.authorization_url(token, scope=scope or None, redirect_uri=self._receiver.redirect_uri)
+        self._timer = threading.Timer(
+            max(0.0, deadline - self.client.now()) + 1, lambda: self._errands.post(lambda: self._feed(Tick(self.client.now())))
+        )
+        self._timer.daemon = True
+        self._timer.start()
+        if lost:
+            self._feed(ListenerLost())
+
+    def _stop(self) -> None:
+        self._url = ""
+        self._receiver.close()
+        if self._timer:
+            self._timer.cancel()
+
+    def _exchange(self, code: Secret, scope: str) -> Event:
+        answer = {"code": code.reveal(), "state": self._token.reveal(), "scope": scope}
+        try:
+            found = self.client.exchange(Secret(urlencode(answer)))
+        except ExpiredError as error:
+            return ExchangeFailed("lapsed", self._problem(error))
+        except Network as error:
+            return ExchangeFailed("unsent" if error.retryable else "unanswered", self._problem(error))
+        except Exception as error:  # noqa: BLE001 - shown
+            return ExchangeFailed("refused", self._problem(error))
+        self.subscription, self._until, self.error = found, self._end_of(found), None
+        return Exchanged(Grant(found.id, found.scope.text))
+
+    def _end_of(self, subscription: Subscription) -> float | None:
+        """Return when the authorization ends, where the utility says so; what was granted is not lost where it does not."""
+        with suppress(SmdError):
+            period = self.client.authorization(subscription).authorized_period
+            if period and period.start and period.duration:
+                return seconds(period.start + period.duration)
+        return None
+
+    def _delete(self) -> Event:
+        try:
+            self.client.revoke(self.subscription or "", confirm=True)
+        except Exception as error:  # noqa: BLE001 - shown
+            return DeleteFailed(self._problem(error))
+        return Deleted()
+
+    # -- what is shown -------------------------------------------------------------------------------------------------------------------
+
+    def _around(self) -> Around:
+        return Around(self.client.custodian, self.subscription, self._until, self._receiver.listens, self._trouble)
+
+    def _show(self, trouble: Problem | None = None) -> None:
+        self._trouble = trouble
+        self._panel.show(shown(self._state, self._around()))
+
+    def _problem(self, error: Exception) -> Problem:
+        """Say what an exception means; it stays in `error`."""
+        self.error = error
+        if not isinstance(error, SmdError):
+            return Problem(f"{type(error).__name__}: {redact(str(error))}", "you", "auth.error holds the exception.")
+        side: Literal["you", "utility", "network"] = (
+            "network" if isinstance(error, Network) else "utility" if isinstance(error, ServiceError) else "you"
+        )
+        return Problem(str(error.args[0]), side, error.hint, tuple(getattr(error, "ids", {}).items()))
+
+    def _raised(self) -> AuthorizationError:
+        """Return the error that the state stands for."""
+        if isinstance(self._state, Revoked):
+            return RevokedError("the authorization was revoked", hint="Only the customer can grant it again.")
+        problem = next(iter(getattr(self._state, "problems", ())), None) or getattr(self._state, "problem", None)
+        if problem is None:
+            return AuthorizationError("a customer has agreed already", hint="auth.subscription is what was granted.")
+        return _RAISED.get(type(self._state), AuthorizationError)(problem.what, hint=problem.todo, ids=dict(problem.ids))
+
+    async def _until_not(self, *states: type) -> None:
+        """Wait while it is in one of these states."""
+        self._errands.here()
+        changed = asyncio.Event()
+        self._waiting.append(changed)
+        try:
+            while isinstance(self._state, states):
+                changed.clear()
+                await changed.wait()
+        finally:
+            self._waiting.remove(changed)

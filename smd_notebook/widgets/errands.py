@@ -1,0 +1,67 @@
+"""Work off the kernel's loop, so that no cell waits for it, and its results back on the loop, so that they reach the page."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+__all__ = ["Errands"]
+
+T = TypeVar("T")
+
+
+class Errands:
+    """Runs errands in threads. Where no loop runs, as in a plain script, everything is done at once.
+
+    In ipykernel 7.0 what a thread sets reaches the page only in the context of the message that began it; so `here` keeps that.
+    """
+
+    def __init__(self) -> None:
+        self._home: tuple[asyncio.AbstractEventLoop, contextvars.Context] | None = None
+        self.here()
+
+    def here(self) -> bool:
+        """Remember the loop and the context of what is handled now; tell whether there is a loop."""
+        try:
+            self._home = asyncio.get_running_loop(), contextvars.copy_context()
+        except RuntimeError:
+            if self._home and not self._home[0].is_running():
+                self._home = None
+        return self._home is not None
+
+    def post(self, call: Callable[[], object]) -> None:
+        """Call something on the loop, from any thread.
+
+        Parameters
+        ----------
+        call : callable
+            What to call.
+        """
+        home = self._home
+        if home and home[0].is_running():
+            home[0].call_soon_threadsafe(call, context=home[1])
+        else:
+            call()
+
+    def run(self, work: Callable[[], T], then: Callable[[T], object]) -> None:
+        """Do something that takes a while, and hand over what it returns.
+
+        Parameters
+        ----------
+        work : callable
+            What takes a while; it must not raise.
+        then : callable
+            Takes the result, on the loop.
+        """
+
+        def errand() -> None:
+            found = work()
+            self.post(lambda: then(found))
+
+        if self._home and self._home[0].is_running():
+            threading.Thread(target=errand, name="smd widget", daemon=True).start()
+        else:
+            errand()

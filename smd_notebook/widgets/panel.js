@@ -1,0 +1,137 @@
+// One status, one thing to do next. Everything shown comes from the trait `view`; what is typed and the link's address are messages only.
+
+function make(tag, className, text) {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  if (text) made.textContent = text;
+  return made;
+}
+
+let count = 0;
+
+function render({ model, el }) {
+  const root = make("section", "smd-panel");
+  root.dataset.lmSuppressShortcuts = "true"; // Enter and letters are for this form, not for the notebook
+  const title = make("h3", "smd-title");
+  title.id = `smd-title-${++count}`;
+  root.setAttribute("aria-labelledby", title.id);
+  const status = make("p", "smd-status"); // stays, or what is new in it would not be read out
+  status.setAttribute("role", "status");
+  status.setAttribute("aria-live", "polite");
+  status.tabIndex = -1;
+  const alert = make("div", "smd-problem");
+  alert.setAttribute("role", "alert");
+  const rest = make("div", "smd-rest");
+  root.append(title, status, alert, rest);
+  el.append(root);
+
+  let link = null;
+  let follow = false; // whether the focus goes to the link once it leads somewhere
+  let silence;
+
+  const send = (message) => {
+    clearTimeout(silence);
+    silence = setTimeout(() => {
+      status.textContent = "The kernel does not answer: a cell may be running. If it was restarted, run this cell again.";
+    }, 5000);
+    model.send(message);
+  };
+
+  const tell = (name, text) => {
+    for (const one of rest.querySelectorAll("button")) one.disabled = true;
+    root.setAttribute("aria-busy", "true");
+    send({ do: name, text: text ?? "" });
+  };
+
+  const button = ({ name, text, kind }) => {
+    const made = make("button", `smd-button smd-${kind}`, text);
+    made.type = "button";
+    made.addEventListener("click", () => tell(name));
+    return made;
+  };
+
+  const opener = ({ text, note }) => {
+    link = make("a", "smd-button smd-primary", text);
+    link.target = "_blank";
+    link.rel = "noopener noreferrer";
+    link.append(make("span", "smd-hidden", " (opens in a new tab)"));
+    send({ do: "link" });
+    const line = make("p", "smd-note", note);
+    const both = make("div");
+    both.append(link, line);
+    return both;
+  };
+
+  const field = ({ name, label, text }) => {
+    const form = make("form", "smd-field");
+    const words = make("label", "", label);
+    const input = make("input");
+    input.type = "password";
+    input.autocomplete = "off";
+    input.spellcheck = false;
+    input.id = `smd-field-${++count}`;
+    words.htmlFor = input.id;
+    const go = make("button", "smd-button", text);
+    form.append(words, input, go);
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      const typed = input.value;
+      input.value = "";
+      if (typed.trim()) tell(name, typed);
+      else input.focus();
+    });
+    return form;
+  };
+
+  const show = () => {
+    clearTimeout(silence);
+    const view = model.get("view");
+    const held = root.contains(document.activeElement);
+    title.textContent = view.title ?? "";
+    root.dataset.state = view.state ?? "";
+    root.setAttribute("aria-busy", String(Boolean(view.busy)));
+    if (status.textContent !== view.status) status.textContent = view.status ?? "";
+    alert.replaceChildren(...(view.problem ?? []).map((line) => make("p", "", line)));
+    alert.hidden = !view.problem?.length;
+    link = null;
+    const parts = [];
+    if (view.lines?.length) {
+      const list = make("ul");
+      list.append(...view.lines.map((line) => make("li", "", line)));
+      parts.push(list);
+    }
+    if (view.link) parts.push(opener(view.link));
+    if (view.field) parts.push(field(view.field));
+    if (view.buttons?.length) {
+      const row = make("div", "smd-buttons");
+      row.append(...view.buttons.map(button));
+      parts.push(row);
+    }
+    rest.replaceChildren(...parts);
+    // who works by keyboard goes on where the next thing is to be done
+    if (held && !root.contains(document.activeElement)) {
+      follow = Boolean(link);
+      (link ? status : (rest.querySelector(".smd-primary, button") ?? status)).focus();
+    }
+  };
+
+  const address = (message) => {
+    if (!message.link || !link) return;
+    clearTimeout(silence);
+    if (status.textContent !== model.get("view").status) status.textContent = model.get("view").status;
+    link.href = message.link;
+    if (follow && document.activeElement === status) link.focus();
+    follow = false;
+  };
+
+  model.on("change:view", show);
+  model.on("msg:custom", address);
+  show();
+  return () => {
+    clearTimeout(silence);
+    model.off("change:view", show);
+    model.off("msg:custom", address);
+  };
+}
+
+export default { render };

@@ -1,0 +1,190 @@
+"""What the widget says in each state of an authorization: data for a `Panel`, with nothing secret in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from smd_notebook.access.client import Subscription
+from smd_notebook.access.custodian import Custodian
+from smd_notebook.access.stations import (
+    Authorized,
+    Awaiting,
+    Blocked,
+    Checking,
+    ConfirmRevoke,
+    Denied,
+    Exchanging,
+    Expired,
+    Failed,
+    NeedsReauth,
+    Problem,
+    Ready,
+    Refreshing,
+    Revoked,
+    Revoking,
+    State,
+    Uncertain,
+    Unconfigured,
+)
+
+__all__ = ["NAMES", "Around", "shown"]
+
+#: What `Authorize.status` says of each state.
+NAMES: dict[type, str] = {
+    Unconfigured: "unconfigured",
+    Checking: "checking",
+    Blocked: "blocked",
+    Ready: "ready",
+    Awaiting: "awaiting",
+    Exchanging: "exchanging",
+    Authorized: "authorized",
+    Refreshing: "refreshing",
+    ConfirmRevoke: "confirming",
+    Revoking: "revoking",
+    Denied: "denied",
+    Expired: "expired",
+    Failed: "failed",
+    Uncertain: "uncertain",
+    NeedsReauth: "lapsed",
+    Revoked: "revoked",
+}
+_SIDES = {"you": "", "utility": "This is on the utility's side.", "network": "This is on the network's side."}
+_ENDED = {
+    Blocked: "The utility cannot be asked yet.",
+    Denied: "The customer did not agree. Nothing was granted.",
+    Expired: "The time ran out. Nothing was granted.",
+    Failed: "It did not work. Nothing was granted.",
+    Uncertain: "It is not known whether the utility took the code. Nothing is lost by starting again.",
+    NeedsReauth: "The authorization has ended. The customer has to agree again.",
+    Unconfigured: "Something is not set up yet.",
+}
+
+
+@dataclass(frozen=True)
+class Around:
+    """What the state does not hold, and the view shows.
+
+    Parameters
+    ----------
+    custodian : Custodian
+        The utility.
+    subscription : Subscription, optional
+        What was granted.
+    until : float, optional
+        When the authorization ends, where the utility says so [s since 1970-01-01T00:00Z].
+    listens : bool
+        Whether the answer comes by itself.
+    trouble : Problem, optional
+        What went wrong in the widget itself.
+    """
+
+    custodian: Custodian
+    subscription: Subscription | None = None
+    until: float | None = None
+    listens: bool = False
+    trouble: Problem | None = None
+
+
+def shown(state: State, around: Around) -> dict[str, Any]:
+    """Return what to show: title, status, problem, lines, link, field and buttons.
+
+    Parameters
+    ----------
+    state : State
+        Where the authorization is.
+    around : Around
+        What else is shown.
+
+    Returns
+    -------
+    dict
+        Texts only; the link's address and what is typed are not in it.
+    """
+    who = around.custodian.title
+    view: dict[str, Any] = {"title": f"Authorization by a customer of {who}", "state": NAMES[type(state)], "busy": False}
+    view |= _body(state, around, who)
+    problem = around.trouble or getattr(state, "problem", None)
+    problems = [problem] if problem else list(getattr(state, "problems", ()))
+    view["problem"] = [line for one in problems for line in _said(one)]
+    return view
+
+
+def _body(state: State, around: Around, who: str) -> dict[str, Any]:
+    match state:
+        case Checking():
+            return {"status": f"Trying certificate, client id and secret with {who} …", "busy": True}
+        case Ready():
+            return {
+                "status": "All is set up. The customer can be asked.",
+                "buttons": [_button("start", "Ask the customer", "primary")],
+            }
+        case Awaiting():
+            return _awaiting(state, around)
+        case Exchanging():
+            return {"status": "The customer agreed. Fetching the token …", "busy": True}
+        case Authorized() | Refreshing():
+            return {
+                "status": "Authorized." if not isinstance(state, Refreshing) else "Renewing the token …",
+                "lines": _granted(around),
+                "buttons": [_button("revoke", "Revoke …")],
+            }
+        case ConfirmRevoke():
+            return {
+                "status": f"Delete this authorization at {who}? It cannot be brought back: only the customer can grant it again.",
+                "lines": _granted(around),
+                "buttons": [_button("cancel", "Keep it", "primary"), _button("confirm", "Delete the authorization", "danger")],
+            }
+        case Revoking():
+            return {"status": f"Deleting the authorization at {who} …", "busy": True}
+        case Revoked():
+            return {
+                "status": f"The authorization is deleted at {who}, and its tokens are forgotten. Downloaded data stay where they are.",
+                "buttons": [_button("restart", "Ask again", "primary")],
+            }
+        case _:
+            again = "Check again" if isinstance(state, (Blocked, Unconfigured, Failed)) else "Start again"
+            return {"status": _ENDED[type(state)], "buttons": [_button("restart", again, "primary")]}
+
+
+def _awaiting(state: Awaiting, around: Around) -> dict[str, Any]:
+    host = urlsplit(around.custodian.authorization_endpoint or "").hostname or ""
+    until = _moment(state.deadline, around.custodian.zone, "%H:%M %Z")
+    listens = around.listens and state.listening
+    come = "the answer comes back by itself" if listens else "then paste below what the browser shows in the end"
+    label = "If it does not come back: paste the whole address that the browser shows" if listens else "The address that the browser shows"
+    return {
+        "status": f"Waiting for the customer, until {until}.",
+        "link": {"text": "Open the consent page", "note": f"It is at {host}. Sign in and agree there; {come}."},
+        "field": {"name": "paste", "label": label, "text": "Use this address"},
+        "buttons": [_button("cancel", "Cancel")],
+    }
+
+
+def _button(name: str, text: str, kind: str = "plain") -> dict[str, str]:
+    return {"name": name, "text": text, "kind": kind}
+
+
+def _granted(around: Around) -> list[str]:
+    """Say what was granted, until when, and where to go on."""
+    if around.subscription is None:
+        return []
+    until = around.until
+    ends = _moment(until, around.custodian.zone, "%d %B %Y") if until else "it is revoked, or as the utility says"
+    return [*around.subscription.scope.explain(), f"granted until {ends}"]
+
+
+def _moment(at: float, zone: str | None, form: str) -> str:
+    return datetime.fromtimestamp(at, ZoneInfo(zone or "UTC")).strftime(form).lstrip("0")
+
+
+def _said(problem: Problem) -> list[str]:
+    """Say what happened, whose side it is on, what to do, and what to quote."""
+    what = problem.what[:1].upper() + problem.what[1:]
+    lines = [what if what.endswith(".") else f"{what}.", _SIDES[problem.side], problem.todo]
+    if problem.ids:
+        lines.append("If you write to the utility, quote " + ", ".join(f"{name} {value}" for name, value in problem.ids) + ".")
+    return [line for line in lines if line]

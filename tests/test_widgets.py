@@ -1,0 +1,494 @@
+"""`Authorize` without a browser: what its page would send is sent here, and what it would show is read here."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import json
+import re
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+import smd_notebook as smd
+from smd_notebook.access import flow
+from smd_notebook.espi.resources import Secret
+from smd_notebook.widgets.authorize import Authorize
+from smd_notebook.widgets.receivers import Loopback, PasteBack, ProxiedLoopback, receiver_for
+
+
+@pytest.fixture
+def utility(monkeypatch: pytest.MonkeyPatch) -> Iterator[smd.Sandbox]:
+    monkeypatch.delenv("JUPYTERHUB_SERVICE_PREFIX", raising=False)
+    with smd.Sandbox(households=["apartment"]) as made:
+        yield made
+
+
+def client_of(utility: smd.Sandbox) -> smd.Client:
+    return smd.Client(utility.custodian, utility.credentials, clock=utility.clock)
+
+
+def view(auth: Authorize) -> dict[str, Any]:
+    return dict(auth._panel.view)
+
+
+def click(auth: Authorize, name: str, text: str = "") -> None:
+    """Send what the page sends; a button has to be there."""
+    there = {one["name"] for one in view(auth).get("buttons", [])} | ({view(auth)["field"]["name"]} if view(auth).get("field") else set())
+    assert name in there, (name, there)
+    auth._panel._handle_custom_msg({"do": name, "text": text}, [])
+
+
+def visit(address: str) -> tuple[int, dict[str, str], str]:
+    """Open an address as the browser would."""
+    try:
+        with urllib.request.urlopen(address, timeout=10) as reply:
+            return reply.status, dict(reply.headers), reply.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, dict(error.headers), error.read().decode()
+
+
+async def until(auth: Authorize, *names: str) -> None:
+    async with asyncio.timeout(30):
+        while auth.status not in names:
+            await asyncio.sleep(0.01)
+
+
+def buttons(auth: Authorize, kind: str) -> list[str]:
+    return [one["name"] for one in view(auth).get("buttons", []) if one["kind"] == kind]
+
+
+# -- the way through -------------------------------------------------------------------------------------------------------------------
+
+
+def test_click_consent_and_revoke(utility: smd.Sandbox) -> None:
+    async def main() -> None:
+        auth = smd.Authorize(client_of(utility))
+        assert auth.status == "checking"  # the cell did not wait for the check
+        assert auth.link == ""
+        await until(auth, "ready")
+        assert buttons(auth, "primary") == ["start"]
+        click(auth, "start")
+        assert auth.status == "awaiting"
+        assert view(auth)["link"]["text"] == "Open the consent page"
+        back = utility.consent(auth.link, until="2999-12-31")
+        status, headers, text = await asyncio.to_thread(visit, back)
+        assert status == 200
+        assert "You may close this tab" in text
+        assert headers["Referrer-Policy"] == "no-referrer"
+        granted = await auth.wait(30)
+        assert auth.subscription == granted
+        assert auth.status == "authorized"
+        lines = view(auth)["lines"]
+        assert "granted until 1 January 3000" in lines  # the end of the last day, in California
+        assert "interval readings of electricity and gas, every 15 min or 1 h" in lines
+        assert "link" not in view(auth)
+        with pytest.raises(urllib.error.URLError):  # nobody listens any more
+            await asyncio.to_thread(urllib.request.urlopen, back, None, 5)
+
+        click(auth, "revoke")
+        assert (auth.status, buttons(auth, "primary"), buttons(auth, "danger")) == ("confirming", ["cancel"], ["confirm"])
+        click(auth, "cancel")
+        assert auth.status == "authorized"
+        click(auth, "revoke")
+        click(auth, "confirm")
+        await until(auth, "revoked")
+        assert auth.subscription is None
+        assert auth.client.tokens.subscriptions() == []
+        assert auth.client.authorizations()[0].status == 0  # the utility says so itself
+        with pytest.raises(smd.errors.Revoked):
+            await auth.wait(1)
+        click(auth, "restart")
+        assert auth.status == "ready"
+        auth.close()
+
+    asyncio.run(main())
+
+
+def test_a_cell_that_waits_does_not_stop_the_loop(utility: smd.Sandbox) -> None:
+    async def main() -> None:
+        auth = smd.Authorize(client_of(utility))
+        await auth.start()
+        waiting = asyncio.ensure_future(auth.wait(30))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        click(auth, "paste", utility.consent(auth.link))
+        assert (await waiting).id == auth.subscription.id  # type: ignore[union-attr]
+        with pytest.raises(smd.errors.AuthorizationError, match="agreed already"):
+            await auth.start()
+        auth.close()
+
+    asyncio.run(main())
+
+
+def test_nobody_answers_in_time(utility: smd.Sandbox) -> None:
+    async def main() -> None:
+        auth = smd.Authorize(client_of(utility))
+        await auth.start()
+        with pytest.raises(TimeoutError):
+            await auth.wait(0.01)
+        assert auth.status == "awaiting"
+        auth.close()
+
+    asyncio.run(main())
+
+
+def test_time_runs_out(utility: smd.Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flow, "PATIENCE", 0.0)
+
+    async def main() -> None:
+        auth = smd.Authorize(client_of(utility))
+        await auth.start()
+        utility.clock.advance(1)
+        with pytest.raises(smd.errors.Expired, match="in time"):
+            await auth.wait(30)
+        assert buttons(auth, "primary") == ["restart"]
+        assert auth.link == ""
+        click(auth, "restart")
+        assert auth.status == "ready"
+        auth.close()
+
+    asyncio.run(main())
+
+
+# -- what goes wrong -------------------------------------------------------------------------------------------------------------------
+
+
+def test_denied(utility: smd.Sandbox) -> None:
+    async def main() -> None:
+        auth = smd.Authorize(client_of(utility))
+        back = utility.consent(await auth.start(), deny=True)
+        await asyncio.to_thread(visit, back)
+        with pytest.raises(smd.errors.Denied):
+            await auth.wait(30)
+        assert auth.status == "denied"
+        assert view(auth)["problem"][0] == "The customer did not agree (access_denied)."
+        assert buttons(auth, "primary") == ["restart"]
+        auth.close()
+
+    asyncio.run(main())
+
+
+def test_a_wrong_state_is_said_and_the_right_answer_still_counts(utility: smd.Sandbox) -> None:
+    async def main() -> None:
+        auth = smd.Authorize(client_of(utility))
+        good = utility.consent(await auth.start())
+        port = urlsplit(good).port
+        for address in (f"http://127.0.0.1:{port}/callback?code=abcdef&state=other", f"http://127.0.0.1:{port}/callback?code=abcdef"):
+            await asyncio.to_thread(visit, address)
+        async with asyncio.timeout(30):
+            while not view(auth)["problem"]:
+                await asyncio.sleep(0.01)
+        assert "does not answer the request" in view(auth)["problem"][0]
+        assert auth.status == "awaiting"
+        await asyncio.to_thread(visit, good)
+        await auth.wait(30)
+        assert view(auth)["problem"] == []
+        auth.close()
+
+    asyncio.run(main())
+
+
+def test_the_answer_to_an_older_link_is_refused(utility: smd.Sandbox) -> None:
+    async def main() -> None:
+        auth = smd.Authorize(client_of(utility))
+        old = utility.consent(await auth.start())
+        click(auth, "cancel")
+        assert auth.status == "ready"
+        await auth.start()
+        click(auth, "paste", old)
+        assert auth.status == "awaiting"
+        assert "does not answer the request" in view(auth)["problem"][0]
+        auth.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("what", ["address", "query", "code"])
+def test_pasted_address_query_or_code(utility: smd.Sandbox, what: str) -> None:
+    def shorten(back: str) -> str:
+        query = urlsplit(back).query
+        return {"address": back, "query": query, "code": parse_qs(query)["code"][0]}[what]
+
+    async def main() -> None:
+        auth = smd.Authorize(client_of(utility), receiver=PasteBack())
+        back = utility.consent(await auth.start())
+        click(auth, "paste", f"  {shorten(back)}\n")
+        await auth.wait(30)
+        auth.close()
+
+    asyncio.run(main())
+
+
+def test_the_port_is_taken(utility: smd.Sandbox) -> None:
+    async def main() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            auth = smd.Authorize(client_of(utility), receiver=Loopback(other.getsockname()[1]))
+            back = utility.consent(await auth.start())
+        assert view(auth)["field"]["label"] == "The address that the browser shows"
+        auth.paste(back)
+        await auth.wait(30)
+        auth.close()
+
+    asyncio.run(main())
+
+
+def test_a_cell_that_is_run_again_takes_the_port_over(utility: smd.Sandbox) -> None:
+    async def main() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port = other.getsockname()[1]
+        first = smd.Authorize(client_of(utility), receiver=Loopback(port))
+        await first.start()
+        second = smd.Authorize(client_of(utility), receiver=Loopback(port))
+        await asyncio.to_thread(visit, utility.consent(await second.start()))
+        await second.wait(30)
+        assert first.subscription is None
+        first.close()
+        second.close()
+
+    asyncio.run(main())
+
+
+def test_the_utility_refuses_the_certificate(utility: smd.Sandbox) -> None:
+    async def main() -> None:
+        utility.faults.add("invalid-certificate", times=1)
+        auth = smd.Authorize(client_of(utility))
+        await until(auth, "blocked")
+        assert view(auth)["problem"]
+        with pytest.raises(smd.errors.AuthorizationError):
+            await auth.wait(1)
+        click(auth, "restart")
+        await until(auth, "ready")
+        auth.close()
+
+    asyncio.run(main())
+
+
+def test_a_token_request_that_fails_is_said(utility: smd.Sandbox) -> None:
+    async def main() -> None:
+        auth = smd.Authorize(client_of(utility))
+        back = utility.consent(await auth.start())
+        utility.faults.add("reply-lost", path="*/token")
+        auth.paste(back)
+        await until(auth, "uncertain")
+        assert isinstance(auth.error, smd.errors.Network)
+        auth.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("where", ["exchange", "authorization_url", "revoke"])
+def test_an_exception_is_shown(utility: smd.Sandbox, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """Jupyter swallows what a handler raises; a thread's exception is nobody's."""
+
+    def broken(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("odd, with access_token=canary-in-text")
+
+    async def main() -> None:
+        auth = smd.Authorize(client_of(utility))
+        await until(auth, "ready")
+        if where == "authorization_url":
+            monkeypatch.setattr(auth.client, where, broken)
+            click(auth, "start")
+        elif where == "exchange":
+            click(auth, "start")
+            back = utility.consent(auth.link)
+            monkeypatch.setattr(auth.client, where, broken)
+            click(auth, "paste", back)
+            await until(auth, "failed")
+        else:
+            auth.paste(utility.consent(await auth.start()))
+            await auth.wait(30)
+            monkeypatch.setattr(auth.client, where, broken)
+            click(auth, "revoke")
+            click(auth, "confirm")
+            await until(auth, "authorized")
+        assert view(auth)["problem"][0].startswith("RuntimeError: odd")
+        assert "canary" not in json.dumps(view(auth))
+        assert isinstance(auth.error, RuntimeError)
+        auth.close()
+
+    asyncio.run(main())
+
+
+def test_a_client_without_a_redirect_address(utility: smd.Sandbox) -> None:
+    one = utility.credentials
+    bare = smd.Credentials(one.client_id, one.client_secret, one.certificate, one.key)
+    auth = smd.Authorize(smd.Client(utility.custodian, bare), receiver=PasteBack())
+    assert auth.status == "unconfigured"
+    assert "SMD_REDIRECT_URI" in repr(auth) or "SMD_REDIRECT_URI" in json.dumps(view(auth))
+    with pytest.raises(smd.errors.AuthorizationError, match="no redirect address"):
+        asyncio.run(auth.start())
+    auth.close()
+
+
+# -- without buttons -------------------------------------------------------------------------------------------------------------------
+
+
+def test_in_a_plain_script_the_text_is_enough(utility: smd.Sandbox) -> None:
+    auth = smd.Authorize(client_of(utility))
+    text = repr(auth)
+    assert auth.link in text
+    assert "auth.paste(" in text
+    auth.paste(utility.consent(auth.link))
+    assert auth.status == "authorized"
+    assert "http" not in repr(auth)
+    auth.close()
+
+
+def test_a_notebook_gets_a_widget_and_a_text_without_the_link(utility: smd.Sandbox) -> None:
+    async def main() -> None:
+        auth = smd.Authorize(client_of(utility))
+        await auth.start()
+        data, _ = auth._repr_mimebundle_()
+        assert set(data) == {"text/plain", "application/vnd.jupyter.widget-view+json"}
+        assert "auth.paste(" in data["text/plain"]
+        assert "state=" not in data["text/plain"]
+        assert "state=" not in repr(auth)
+        auth.close()
+
+    asyncio.run(main())
+
+
+# -- secrets ---------------------------------------------------------------------------------------------------------------------------
+
+
+def test_no_secret_in_any_trait_in_any_state(utility: smd.Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything that the kernel would send or save is gathered: no state, no code, no token, no client secret in it."""
+    saved: list[str] = []
+    sent: list[dict[str, Any]] = []
+
+    async def main() -> None:
+        auth = smd.Authorize(client_of(utility))
+        panel = auth._panel
+        panel.observe(lambda _: saved.append(json.dumps(panel.get_state())), "view")
+        monkeypatch.setattr(panel, "send", lambda content, buffers=None: sent.append(content))
+        url = await auth.start()
+        panel._handle_custom_msg({"do": "link"}, [])
+        wrong, good = "code=canary-code&state=canary-state", utility.consent(url)
+        click(auth, "paste", wrong)
+        click(auth, "paste", good)
+        await auth.wait(30)
+        token = auth.client.tokens.access(str(auth.subscription))
+        click(auth, "revoke")
+        click(auth, "confirm")
+        await until(auth, "revoked")
+        assert sent == [{"link": url}]  # the one message that holds the state: to the page, and not kept
+        fields = {name: values[0] for name, values in parse_qs(urlsplit(good).query).items()}
+        secrets = ["canary", fields["code"], fields["state"], utility.credentials.client_secret.reveal(), token.access_token.reveal()]
+        assert token.refresh_token is not None
+        secrets.append(token.refresh_token.reveal())
+        everything = "\n".join([*saved, repr(auth)])
+        assert len(saved) >= 6
+        assert "Waiting for the customer" in everything
+        assert [one for one in secrets if one in everything] == []
+        auth.close()
+
+    asyncio.run(main())
+
+
+# -- receivers -------------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_listener_takes_answers_only_and_echoes_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    answers: list[Secret] = []
+    receiver = Loopback(path="/auth/back")
+    receiver.open(answers.append)
+    base = f"http://127.0.0.1:{receiver.port}"
+    assert visit(f"{base}/auth/back?code=abc&state=s")[0] == 200
+    for other in ("/favicon.ico", "/auth/back", "/auth/back?x=1", "/?code=abc", "/auth/back/?code=abc"):
+        assert visit(base + other)[0] == 404, other
+    request = urllib.request.Request(f"{base}/auth/back?code=<script>canary&error=x", headers={"Cookie": "session=canary"})
+    with urllib.request.urlopen(request, timeout=10) as reply:
+        assert "canary" not in reply.read().decode() + str(reply.headers)
+    with pytest.raises(urllib.error.HTTPError):
+        urllib.request.urlopen(f"{base}/auth/back?code=abc", b"a=b", 10)  # POST
+    receiver.close()
+    receiver.close()
+    assert [one.reveal() for one in answers] == ["code=abc&state=s", "code=<script>canary&error=x"]
+    assert capfd.readouterr() == ("", "")
+
+
+class _Registered:
+    """As much of a client as `receiver_for` looks at."""
+
+    def __init__(self, redirect_uri: str | None) -> None:
+        self.custodian = smd.custodians.PGE
+        self.credentials = smd.Credentials("id", "secret", redirect_uri=redirect_uri)
+
+
+@pytest.mark.parametrize(
+    ("hub", "registered", "kind", "port"),
+    [
+        ("", "http://127.0.0.1:8000/auth/callback", Loopback, 8000),
+        ("", "http://localhost:3000/OAuthCallback", Loopback, 3000),
+        ("", "http://localhost/OAuthCallback", PasteBack, None),  # a port that only root may take
+        ("", "https://localhost:3000/x", PasteBack, None),  # nobody here has a certificate for it
+        ("", "https://study.example/relay.html", PasteBack, None),
+        ("", "https://hub.example/user/me/proxy/8765/callback", PasteBack, None),  # and there is no hub
+        ("/user/me/", "https://hub.example/user/me/proxy/8765/callback", ProxiedLoopback, 8765),
+        ("/user/me/", "http://127.0.0.1:8000/callback", PasteBack, None),  # the browser is on another machine
+        ("/user/me/", None, PasteBack, None),
+    ],
+)
+def test_the_receiver_fits_the_place(
+    monkeypatch: pytest.MonkeyPatch, hub: str, registered: str | None, kind: type[PasteBack], port: int | None
+) -> None:
+    monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", hub)
+    found = receiver_for(_Registered(registered))  # type: ignore[arg-type]
+    assert type(found) is kind
+    assert getattr(found, "port", None) == port
+    assert found.redirect_uri == (registered if port else None)  # to the letter
+
+
+def test_behind_a_hub_the_practice_utility_is_reached_through_its_proxy(utility: smd.Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", "/user/me/")
+
+    async def main() -> None:
+        auth = smd.Authorize(client_of(utility))
+        url = await auth.start()
+        assert auth.link == f"/user/me/proxy/{urlsplit(url).port}/myAuthorization?{urlsplit(url).query}"
+        auth.paste(utility.consent(url))
+        await auth.wait(30)
+        auth.close()
+
+    asyncio.run(main())
+
+
+def test_the_portal_sends_a_proxied_browser_to_the_port_beside_it(utility: smd.Sandbox) -> None:
+    url = client_of(utility).authorization_url("s", redirect_uri="http://127.0.0.1:4711/callback") + "&response_type=nonsense"
+    bad = url.replace("response_type=code&", "")
+    request = urllib.request.Request(bad, headers={"X-Forwarded-Prefix": f"/user/me/proxy/{urlsplit(url).port}"})
+
+    class Stay(urllib.request.HTTPRedirectHandler):
+        def redirect_request(self, *_: Any) -> None:
+            return None
+
+    with pytest.raises(urllib.error.HTTPError) as found:
+        urllib.request.build_opener(Stay).open(request, timeout=10)
+    assert found.value.headers["Location"].startswith("../4711/callback?error=invalid_request")
+    with pytest.raises(urllib.error.HTTPError) as plain:
+        urllib.request.build_opener(Stay).open(bad, timeout=10)
+    assert plain.value.headers["Location"].startswith("http://127.0.0.1:4711/callback?error=invalid_request")
+    found.value.close()
+    plain.value.close()
+
+
+def test_the_relay_page_may_run_its_own_script_and_nothing_else() -> None:
+    """The hashes of its policy are those of its script and style; the browser would run nothing otherwise."""
+    page = (Path(__file__).parents[1] / "docs/relay.html").read_text(encoding="utf-8")
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
+    assert policy is not None
+    for tag in ("script", "style"):
+        found = re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(found[0].encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}';" in policy[1]
+    assert "default-src 'none'" in policy[1]
+    assert "://" not in page
