@@ -33,7 +33,10 @@ _FEW = 8
 _EXAMPLES = 6
 #: Beyond this a reading that never ends is no reading.
 _LONGEST_READING = 1 << 20
-_LESS_THAN, _MINUS = ord("<"), ord("-")
+_LESS_THAN, _MINUS, _RARE = ord("<"), ord("-"), ord("I")
+_LOWEST_BIT = np.array([0] + [(byte & -byte).bit_length() - 1 for byte in range(1, 256)])
+#: Within so many bytes a number ends, if it does: of 16 digits, with a minus.
+_WINDOW = 18
 
 Columns = dict[str, npt.NDArray[Any]]
 Places = npt.NDArray[np.intp]
@@ -127,15 +130,13 @@ class Cutter:
             self._carry = data[safe:]
             return data[:safe], []
         tags = _tags(first[1])
-        if len(self._flags) < len(data):
+        if len(self._flags) < len(data):  # kept, because fresh memory costs more than what is done in it
             self._flags = np.empty(len(data), dtype=bool)
-        brackets = np.flatnonzero(np.equal(np.frombuffer(data, dtype=np.uint8), _LESS_THAN, out=self._flags[: len(data)]))
-        found = _Readings(data, brackets, tags)
+        found = _Readings(data, tags, self._flags[: len(data)])
         safe = len(data)
         if not final:
-            last = int(found.begins[-1]) if len(found.begins) else safe
-            unfinished = not found.proved[-1:].any() and len(data) - last < _LONGEST_READING and data.find(tags.close, last) < 0
-            safe = last if unfinished else _before_partial_tag(data, int(brackets[-1]))
+            unfinished = len(data) - found.unfinished < _LONGEST_READING
+            safe = found.unfinished if unfinished else _before_partial_tag(data, data.rfind(b"<"))
         self._carry = data[safe:]
         marker = b"<" + first[1] + self.name.encode() + b"/>"
         pieces, runs, position = [], [], 0
@@ -162,20 +163,18 @@ class _Readings:
     ----------
     data : bytes
         The piece.
-    brackets : array of int, shape (n_tags,)
-        Where every tag begins.
     tags : _Tags
         What tags look like.
+    flags : array of bool, shape (n_bytes,)
+        Room for one flag a byte.
     """
 
-    def __init__(self, data: bytes, brackets: Places, tags: _Tags) -> None:
+    def __init__(self, data: bytes, tags: _Tags, flags: Flags) -> None:
         self._data, self._tags = data, tags
-        near = brackets[: np.searchsorted(brackets, len(data) - len(tags.open), side="right")]
-        heads = np.flatnonzero(np.frombuffer(data, dtype=np.uint8)[near + (len(tags.open) - len(b"Reading>"))] == ord("R"))
-        opens = _stands_at(data, near[heads], tags.open)
-        heads = heads if opens is None else heads[opens]
-        n = len(heads)
-        self.begins: Places = brackets[heads]
+        begins = _places_of(data, tags.open, flags)
+        n = int(np.searchsorted(begins, data.rfind(tags.close)))
+        self.begins: Places = begins[:n]
+        self.unfinished = int(begins[-1]) if n < len(begins) else -_LONGEST_READING
         self.ends: Places = np.zeros(n, dtype=np.intp)
         self.proved: Flags = np.zeros(n, dtype=bool)
         self._columns: Columns = {}
@@ -186,17 +185,17 @@ class _Readings:
             begin = int(self.begins[left[0]])
             example = data[begin : data.find(tags.close, begin) + len(tags.close)]
             if tags.shape.fullmatch(example):
-                self._compare(example, brackets, heads, left)
+                self._compare(example, left)
                 left = left[~self.proved[left]]
             else:
                 left = left[1:]
         if n >= _FEW:
             self._match(np.flatnonzero(~self.proved))
 
-    def _compare(self, example: bytes, brackets: Places, heads: Places, rows: Places) -> None:
+    def _compare(self, example: bytes, rows: Places) -> None:
         """Prove those of some readings that are the example with other integers."""
-        alike, ends, columns = _alike(self._data, example, brackets, heads[rows], self._tags)
-        if len(alike) == len(heads):  # most feeds, most of the time
+        alike, ends, columns = _alike(self._data, example, self.begins[rows], self._tags)
+        if len(alike) == len(self.begins):  # most feeds, most of the time
             self.ends, self._columns = ends, columns
             self.proved[:] = True
             return
@@ -251,53 +250,104 @@ class _Readings:
         ]
 
 
-def _alike(data: bytes, example: bytes, brackets: Places, heads: Places, tags: _Tags) -> tuple[Places, Places, Columns]:
-    """Hold readings against an example; return which are alike, where these end, and the integers in them.
+def _places_of(data: bytes, tag: bytes, flags: Flags) -> Places:
+    """Return where the start tags of readings stand.
 
-    `heads` are the places in `brackets` of the readings' start tags.
+    They are looked for by a letter that is rare in a feed, and eight bytes at a time; where it stands twice in eight bytes the second
+    is passed over, and left to the parser.
     """
+    characters = np.frombuffer(data, dtype=np.uint8)
+    eights = np.packbits(np.equal(characters, _RARE, out=flags), bitorder="little")
+    some = np.flatnonzero(eights != 0)
+    places = 8 * some + _LOWEST_BIT[eights[some]] - tag.index(_RARE)
+    places = places[np.searchsorted(places, 0) : np.searchsorted(places, len(data) - len(tag), side="right")]
+    places = places[characters[places] == tag[0]]  # not end tags
+    places = places[characters[places + len(tag) - len(b"Reading>")] == ord("R")]  # nor blocks
+    opens = _stands_at(data, places, tag)
+    return places if opens is None else places[opens]
+
+
+def _alike(data: bytes, example: bytes, place: Places, tags: _Tags) -> tuple[Places, Places, Columns]:
+    """Hold readings that begin at `place` against an example; return which are alike, where these end, and the integers in them."""
     numbers = [(_LEAVES[match[1]], match.start(2), match.end(2)) for match in tags.leaf.finditer(example)]
-    if len({name for name, _, _ in numbers}) != len(numbers):
-        heads = heads[:0]
-    heads = heads[: np.searchsorted(heads, len(brackets) - example.count(b"<"), side="right")]
-    rows, place = np.arange(len(heads)), brackets[heads]
+    room = len(data) - len(example) - _WINDOW * len(numbers)
+    place = place[: np.searchsorted(place, room, side="right")] if len({name for name, _, _ in numbers}) == len(numbers) else place[:0]
+    rows = np.arange(len(place))
     columns: Columns = {}
     done = 0
 
     def only(good: Flags | None) -> None:
-        nonlocal rows, heads, place, columns
+        nonlocal rows, place, columns
         if good is not None and not good.all():
-            rows, heads, place = rows[good], heads[good], place[good]
+            rows, place = rows[good], place[good]
             columns = {name: column[good] for name, column in columns.items()}
 
-    for name, begin, end in numbers:
-        literal = example[done:begin]
-        only(_stands_at(data, place, literal))
-        begins = place + len(literal)
-        place = brackets[heads + example.count(b"<", 0, end)] - (example.find(b"<", end) - end)
+    def take(name: str, begin: int, end: int) -> None:
+        """Go on to the end of a number."""
+        nonlocal place, done
+        only(_stands_at(data, place, example[done:begin]))
+        # a number ends before a tag, with as many blanks between them as in the example
+        blanks = example.index(b"<", end) - end
+        begins = place + (begin - done)
+        place, done = _ends(data, begins, end + blanks - begin) - blanks, end
         columns[name], fits = _integers(data, begins, place)
         only(fits)
         if name in _SMALL:
             only(np.abs(columns[name]) < -int(MISSING_SMALL))
             columns[name] = columns[name].astype(np.int16)
-        done = end
-    literal = example[done:]
-    only(_stands_at(data, place, literal))
-    return rows, place + len(literal), columns
+
+    same: list[tuple[str, int, int]] = []
+    for name, begin, end in [*numbers, ("", len(example), len(example))]:
+        text = example[begin : end + 1]
+        if text and len(place) and all(data.startswith(text, row + begin - done) for row in place[[len(place) // 2, -1]].tolist()):
+            same.append((name, begin, end))  # perhaps everywhere, and then it need not be taken for a number
+            continue
+        if same and _stand(data, place, example[done:begin]):
+            for constant, *edges in same:
+                columns[constant] = np.full(len(place), int(example[slice(*edges)]), dtype=np.int16 if constant in _SMALL else np.int64)
+            place, done = place + (begin - done), begin
+        else:
+            for one in same:
+                take(*one)
+        same.clear()
+        if name:
+            take(name, begin, end)
+    only(_stands_at(data, place, example[done:]))
+    return rows, place + (len(example) - done), columns
+
+
+def _windows(data: bytes, places: Places, size: int) -> npt.NDArray[np.void]:
+    """Return so many bytes from each place on."""
+    every: npt.NDArray[np.void] = np.ndarray((len(data) - size + 1,), dtype=f"V{size}", buffer=data, strides=(1,))
+    return every[places]
+
+
+def _stand(data: bytes, places: Places, literal: bytes) -> bool:
+    """Whether `literal` stands at all of some places within the data."""
+    return _windows(data, places, len(literal)).tobytes() == literal * len(places)
 
 
 def _stands_at(data: bytes, places: Places, literal: bytes) -> Flags | None:
     """Return at which places, in ascending order, `literal` stands; None where it stands at all of them."""
-    size, room = len(literal), len(data) - len(literal)
-    if not len(places):
+    room = len(data) - len(literal)
+    if not len(places) or not literal:
         return None
     inside = places[0] >= 0 and places[-1] <= room
-    windows: npt.NDArray[np.void] = np.ndarray((room + 1,), dtype=f"V{size}", buffer=data, strides=(1,))
-    found = windows[places if inside else np.clip(places, 0, room)]
+    found = _windows(data, places if inside else np.clip(places, 0, room), len(literal))
     if inside and found.tobytes() == literal * len(places):  # ten times as fast as one by one
         return None
     flags: Flags = found == np.void(literal)
     return flags if inside else flags & (places >= 0) & (places <= room)
+
+
+def _ends(data: bytes, begins: Places, usual: int) -> Places:
+    """Return where the first tag behind each place begins: so far as usual, or nearby; else there itself."""
+    ends = begins + usual
+    others = np.flatnonzero(np.frombuffer(data, dtype=np.uint8)[ends] != _LESS_THAN)
+    if len(others):
+        near = _windows(data, begins[others], _WINDOW).view(np.uint8).reshape(-1, _WINDOW) == _LESS_THAN
+        ends[others] = begins[others] + near.argmax(axis=1)
+    return ends
 
 
 def _blank(data: bytes, places: Places, widths: Places) -> Flags:
@@ -358,8 +408,7 @@ def _eight_digits(data: bytes, ends: Places, shifts: npt.NDArray[np.uint64]) -> 
 
     Eight bytes are one integer, and all digits of it are put together at once. Where all are the same there is one of each only.
     """
-    windows: npt.NDArray[np.void] = np.ndarray((len(data) - 7,), dtype="V8", buffer=data, strides=(1,))
-    words: npt.NDArray[np.uint64] = windows[ends - 8].view("<u8")
+    words: npt.NDArray[np.uint64] = _windows(data, ends - 8, 8).view("<u8")
     if not shifts.ndim and words.tobytes() == words[:1].tobytes() * len(words):
         words = words[:1]
     words = ((words ^ _ZEROS) >> shifts) << shifts
