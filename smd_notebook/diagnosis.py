@@ -200,8 +200,9 @@ def _by_days(bounds: Column, zone: str) -> Verdict | None:
 def _once(channel: Channel) -> tuple[Column, Column]:
     """Return starts and durations as one source gives them: what files that overlap give twice is no doubled hour."""
     start, duration = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
-    for blocks in by_source(channel).values():
-        readings = concatenated(replace(channel, blocks=blocks))
+    sources = by_source(channel)
+    for blocks in sources.values():
+        readings = concatenated(channel if len(sources) == 1 else replace(channel, blocks=blocks))
         new = plausible(readings.start)
         if len(start) > 1:
             new &= ~np.isin(readings.start, np.concatenate(start))

@@ -113,17 +113,9 @@ def stated_zone(channel: Channel, tz: str | None = None) -> tuple[str | None, li
 
 def _span(channel: Channel) -> tuple[int, int] | None:
     """Return when the first and the last reading begin [s since 1970-01-01T00:00Z], of those whose time can be meant."""
-    edges = [edge for block in channel.blocks for edge in _edges(block.readings.start)]
-    return (min(edges), max(edges)) if edges else None
-
-
-def _edges(start: Column) -> tuple[int, ...]:
-    if not len(start):
-        return ()
-    first, last = int(start.min()), int(start.max())
-    if first < _EARLIEST or last > LATEST:
-        return _edges(start[(start >= _EARLIEST) & (start <= LATEST)])
-    return first, last
+    start = np.concatenate([_NO_ROWS, *(block.readings.start for block in channel.blocks)])
+    start = start[(start >= _EARLIEST) & (start <= LATEST)]
+    return (int(start.min()), int(start.max())) if len(start) else None
 
 
 def zones_of(document: Document, tz: str | None = None) -> tuple[list[str], list[Finding]]:

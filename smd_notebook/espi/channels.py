@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,8 @@ from smd_notebook.espi.model import COLUMNS, MISSING, MISSING_SMALL, Block, Chan
 from smd_notebook.espi.readings import joined
 
 _DAY = 86_400
+#: What `concatenated` gave before, for as long as the channel is there.
+_JOINED: WeakKeyDictionary[Channel, Readings] = WeakKeyDictionary()
 
 
 # -- one channel of several ----------------------------------------------------------------------------------------------------------------
@@ -128,7 +131,9 @@ def concatenated(channel: Channel) -> Readings:
     ReadError
         Where decimals and very large integers do not fit one scale.
     """
+    if channel in _JOINED:
+        return _JOINED[channel]
     try:
-        return joined([block.readings for block in channel.blocks])
+        return _JOINED.setdefault(channel, joined([block.readings for block in channel.blocks]))
     except OverflowError as error:
         raise ReadError(str(error), source=channel.blocks[0].entry.source, hint="Select less time, or ask the utility.") from None

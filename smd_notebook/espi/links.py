@@ -76,12 +76,13 @@ def link(document: Document, dialect: Dialect | None = None) -> Document:
         usage_point = _usage_point(series, document, named)
         path = usage_point.entry.path if usage_point else _usage_point_path(series)
         # a table's row without a start has one that never was; there is nothing to count it from
-        blocks = tuple(block if dialect.name == TABLE else _with_times(block, reading_type, findings) for block in series.blocks)
+        blocks = tuple(series.blocks)
+        if dialect.name != TABLE and not _timed(blocks):
+            blocks = tuple(_with_times(block, reading_type, findings) for block in blocks)
         channel = _channel(series.meter_reading, blocks, reading_type, usage_point, path, dialect, document)
         same = channels.get(channel.key)
         channels[channel.key] = replace(same, blocks=same.blocks + blocks_as(channel, same)) if same else channel
-    for block in document.blocks:
-        findings += _outside(block)
+    findings += _outside(document.blocks)
     return replace(
         document,
         channels=tuple(label(channels.values())),
@@ -115,15 +116,13 @@ def _entries(document: Document) -> Iterator[Entry]:
 # -- blocks to MeterReadings -----------------------------------------------------------------------------------------------------------
 
 
-def _owner_path(block: Block) -> list[str]:
-    """Return the MeterReading paths that a block's self and up links claim, the self link's first."""
-    claimed = []
+def _owner_paths(block: Block) -> Iterator[str]:
+    """Yield the MeterReading paths that a block's self and up links claim, the self link's first."""
     for href in (block.entry.href, block.entry.up):
         path = path_of(href)
         match = _BLOCK.search(path)
         if match and match.start():
-            claimed.append(path[: match.start()])
-    return claimed
+            yield path[: match.start()]
 
 
 def _series(document: Document, findings: list[Finding]) -> list[_Series]:
@@ -144,14 +143,13 @@ def _series(document: Document, findings: list[Finding]) -> list[_Series]:
     related: dict[str, _Series] = {path_of(href): series for series in reversed(in_order) for href in series.meter_reading.entry.related}
     orphans: dict[str, list[Block]] = {}
     for block in document.blocks:
-        claimed = _owner_path(block)
-        owner = next((by_path[path] for path in claimed if path in by_path), None)
+        owner = next((by_path[path] for path in _owner_paths(block) if path in by_path), None)
         if owner is None:
             owner = next(
                 (related[path] for href in (block.entry.href, block.entry.up) if (path := path_of(href)) and path in related), None
             )
         if owner is None:
-            orphans.setdefault(claimed[0] if claimed else "", []).append(block)
+            orphans.setdefault(next(_owner_paths(block), ""), []).append(block)
         else:
             owner.blocks.append(block)
     for path, blocks in orphans.items():
@@ -175,7 +173,7 @@ def _series(document: Document, findings: list[Finding]) -> list[_Series]:
 
 def _claims(series: _Series, document: Document) -> bool:
     """Whether some block claims this MeterReading by its path."""
-    return any(series.path in _owner_path(block) for block in document.blocks)
+    return any(series.path in _owner_paths(block) for block in document.blocks)
 
 
 def _guess(what: str, block: Block, taken: str) -> Finding:
@@ -366,6 +364,12 @@ def _channel(
 # -- times that the feed leaves out --------------------------------------------------------------------------------------------------------
 
 
+def _timed(blocks: Sequence[Block]) -> bool:
+    """Whether all readings have a start and a duration."""
+    columns = [column for block in blocks for column in (block.readings.start, block.readings.duration)]
+    return not bool((np.concatenate(columns) == MISSING).any())
+
+
 def _with_times(block: Block, reading_type: ReadingType | None, findings: list[Finding]) -> Block:
     """Return the block with every start and duration that its interval and ReadingType determine (espi:IntervalReading, timePeriod)."""
     readings = block.readings
@@ -404,20 +408,26 @@ def _with_times(block: Block, reading_type: ReadingType | None, findings: list[F
     return replace(block, readings=replace(readings, start=start, duration=duration))
 
 
-def _outside(block: Block) -> Iterator[Finding]:
+def _outside(blocks: Iterable[Block]) -> Iterator[Finding]:
     """Tell of readings that lie outside their block's own interval."""
-    interval, readings = block.interval, block.readings
-    if interval is None or interval.start is None or interval.duration is None or not len(readings):
+    stated = [(block, block.interval) for block in blocks if block.interval is not None and len(block.readings)]
+    if not stated:
         return
-    end = interval.start + interval.duration
-    first = int(readings.start.min())
-    if first >= interval.start and first > MISSING and int(readings.start.max()) <= end - int(readings.duration.max()):
-        return
-    known = (readings.start != MISSING) & (readings.duration != MISSING)
-    outside = known & ((readings.start < interval.start) | (readings.start + readings.duration > end))
-    if n := int(outside.sum()):
-        text = "readings lie outside the interval that their IntervalBlock states; their own times were taken"
-        yield Finding("outside-block", "info", text, n=n, source=block.entry.source)
+    starts = np.concatenate([block.readings.start for block, _ in stated])
+    durations = np.concatenate([block.readings.duration for block, _ in stated])
+    places = np.cumsum([0, *(len(block.readings) for block, _ in stated[:-1])])
+    edges = [np.minimum.reduceat(starts, places), np.maximum.reduceat(starts, places), np.maximum.reduceat(durations, places)]
+    for (block, interval), first, last, longest in zip(stated, *(edge.tolist() for edge in edges), strict=True):
+        if interval.start is None or interval.duration is None:
+            continue
+        end = interval.start + interval.duration
+        if first >= interval.start and first > MISSING and last <= end - longest:
+            continue
+        start, duration = block.readings.start, block.readings.duration
+        known = (start != MISSING) & (duration != MISSING)
+        if n := int((known & ((start < interval.start) | (start + duration > end))).sum()):
+            text = "readings lie outside the interval that their IntervalBlock states; their own times were taken"
+            yield Finding("outside-block", "info", text, n=n, source=block.entry.source)
 
 
 def _counted(findings: Iterable[Finding]) -> list[Finding]:

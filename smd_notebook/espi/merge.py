@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -42,6 +43,7 @@ T = TypeVar("T")
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
+@lru_cache(maxsize=1 << 12)
 def instant(text: str) -> float:
     """Return an Atom date as seconds since 1970-01-01T00:00Z; minus infinity where there is none.
 
