@@ -165,7 +165,9 @@ def series_of(document: Document, zones: Sequence[str], *, keep: bool = False) -
     places = _places(document)
     for channel, zone in zip(document.channels, zones, strict=True):
         readings = _with_quality(_in_range(concatenated(channel), channel, findings), channel, findings)
-        order = np.concatenate([_NO_ROWS, *(places[id(block)] + np.arange(len(block.readings)) for block in channel.blocks)])
+        sizes = [len(block.readings) for block in channel.blocks]
+        skipped = np.array([places[id(block)] for block in channel.blocks], dtype=np.int64) - np.cumsum([0, *sizes[:-1]])[: len(sizes)]
+        order = np.arange(len(readings)) + np.repeat(skipped, sizes)
         if not keep:
             rows, conflicts = resolve(readings, updated_of(channel))
             findings += _duplicates(readings, rows, conflicts, channel)
@@ -312,9 +314,10 @@ def tidy(
         return np.concatenate([empty, *(getattr(one.readings, name) for one in series)])
 
     def repeated(name: str, values: Sequence[str | None]) -> pd.Categorical:
-        dtype = categories_of(name, [value for value, n in zip(values, counts, strict=True) if n])
-        places = dtype.categories.get_indexer(pd.Index(values, dtype=object))
-        return pd.Categorical.from_codes(np.repeat(places, counts), dtype=dtype)
+        dtype, places = _listed(name, _others(name, [value for value, n in zip(values, counts, strict=True) if n]))
+        return pd.Categorical.from_codes(
+            np.repeat(np.array([places.get(value, -1) for value in values], dtype=np.int16), counts), dtype=dtype
+        )
 
     def strings(values: Sequence[str]) -> Any:
         return strings_of(np.array(values, dtype=object)).repeat(counts)
@@ -393,15 +396,20 @@ def _instants(seconds: Column, known: npt.NDArray[np.bool_], zone: str) -> pd.Da
 
 def categories_of(column: str, present: Sequence[str | None] = ()) -> pd.CategoricalDtype:
     """Return a column's categorical type: the whole code list, and whatever else is there behind it."""
-    others = {name for name in present if name is not None} - _LISTED[column]
-    return _dtype(column, tuple(sorted(others)))
+    return _listed(column, _others(column, present))[0]
+
+
+def _others(column: str, present: Sequence[str | None]) -> tuple[str, ...]:
+    return tuple(sorted({name for name in present if name is not None} - _LISTED[column]))
 
 
 @lru_cache(maxsize=64)
-def _dtype(column: str, others: tuple[str, ...]) -> pd.CategoricalDtype:
+def _listed(column: str, others: tuple[str, ...]) -> tuple[pd.CategoricalDtype, dict[str | None, int]]:
+    """Return a column's categorical type, and the place of each category in it."""
     import pandas as pd
 
-    return pd.CategoricalDtype(pd.Index([*_LISTS[column], *others], dtype=object).astype("str"))
+    names = [*_LISTS[column], *others]
+    return pd.CategoricalDtype(pd.Index(names, dtype=object).astype("str")), {name: place for place, name in enumerate(names)}
 
 
 def _qualities(column: SmallColumn) -> pd.Categorical:
@@ -420,7 +428,14 @@ def strings_of(values: npt.NDArray[np.object_]) -> Any:
     """Return texts, NaN where one is missing, as pandas keeps them: in a type of its own since 3; before, "str" would write 'nan'."""
     import pandas as pd
 
-    return values if pd.Series(dtype="str").dtype == np.dtype(object) else pd.array(values, dtype="str")
+    return pd.array(values, dtype="str") if _has_strings() else values
+
+
+@lru_cache(maxsize=1)
+def _has_strings() -> bool:
+    import pandas as pd
+
+    return pd.Series(dtype="str").dtype != np.dtype(object)
 
 
 def _small_integers(column: SmallColumn) -> Any:

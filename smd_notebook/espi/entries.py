@@ -8,10 +8,10 @@ a name of its own in every hole, and the holes are where these names come out.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from itertools import islice
-from typing import Any
 
 from smd_notebook.errors import ReadError
 from smd_notebook.espi.model import Block, Document, Entry, Readings
@@ -33,18 +33,26 @@ _WORTH = 16
 class Stencil:
     """An entry of one IntervalBlock, with holes; and which hole is for what: numbers are holes, everything else is as it stands."""
 
-    pattern: re.Pattern[bytes]
+    pattern: re.Pattern[str]
     entry: dict[str, int]
     related: tuple[int, ...]
     interval: dict[str, int]
 
-    def filled(self, texts: tuple[bytes, ...], readings: Readings, source: str, number: int) -> Block:
-        """Return the block of an entry that was matched."""
-        times: dict[str, Any] = {name: int(texts[hole]) for name, hole in self.interval.items()}
-        given: dict[str, Any] = {name: texts[hole].decode() for name, hole in self.entry.items()}
-        related = tuple([texts[hole].decode() for hole in self.related])
-        entry = Entry(related=related, source=source, number=number, **given)
-        return Block(readings, Interval(**times) if times else None, entry, entry.updated)
+    def filled(self, alike: Sequence[tuple[str, ...]], runs: Sequence[Readings], source: str, first: int) -> Iterator[Block]:
+        """Yield the blocks of entries that were matched; `first` is the number of the first of these entries."""
+        href, up, one, title, published, updated = [
+            self.entry.get(name, -1) for name in ("href", "up", "id", "title", "published", "updated")
+        ]
+        duration, start = [self.interval.get(name, -1) for name in ("duration", "start")]
+        for number, (found, readings) in enumerate(zip(alike, runs, strict=True), first):
+            texts = (*found, "")  # for what has no hole
+            related = tuple([texts[hole] for hole in self.related])
+            words = texts[one], texts[title], texts[published], texts[updated]
+            entry = Entry(texts[href], texts[up], related, *words, source, number)
+            interval = None
+            if self.interval:
+                interval = Interval(int(texts[duration]) if duration >= 0 else None, int(texts[start]) if start >= 0 else None)
+            yield Block(readings, interval, entry, entry.updated)
 
 
 class Matcher:
@@ -64,7 +72,7 @@ class Matcher:
         self._read = read
         self._root = b""
         # no prefix: an entry may declare its own, which is not known outside of it
-        self._marker = b"<%b/>" % self.name.encode()
+        self._marker = f"<{self.name}/>"
         self._stencil: Stencil | None = None
         self._tries = 2
 
@@ -73,15 +81,24 @@ class Matcher:
         found = _ROOT.match(head)
         self._root = found[1] if found else b""
 
-    def cut(self, rest: bytes) -> tuple[bytes, list[tuple[Stencil, tuple[bytes, ...]]]]:
-        """Return the bytes with a marker in place of each entry that was matched; and the stencil and its texts, in order."""
+    def cut(self, rest: bytes) -> tuple[bytes, list[tuple[Stencil, list[tuple[str, ...]]]]]:
+        """Return the bytes with a marker in place of matched entries that follow each other; and the stencil and their texts, in order."""
         for _ in range(2):
             if self._stencil is not None:
-                matches = list(self._stencil.pattern.finditer(rest))
-                if matches:
-                    edges = [0, *(edge for match in matches for edge in match.span()), len(rest)]
-                    between = [rest[begin:end] for begin, end in zip(edges[::2], edges[1::2], strict=True)]
-                    return self._marker.join(between), [(self._stencil, match.groups()) for match in matches]
+                between: list[str] = []
+                groups: list[tuple[Stencil, list[tuple[str, ...]]]] = []
+                done = 0
+                text = rest.decode("latin-1")
+                for match in self._stencil.pattern.finditer(text):
+                    gap = text[done : match.start()]
+                    if not groups or gap.strip(" \t\r\n"):
+                        between.append(gap)
+                        groups.append((self._stencil, [match.groups()]))
+                    else:
+                        groups[-1][1].append(match.groups())
+                    done = match.end()
+                if groups:
+                    return self._marker.join([*between, text[done:]]).encode("latin-1"), groups
             if not self._make(rest):
                 break
         return rest, []
@@ -102,35 +119,44 @@ class Matcher:
         return self._stencil is not None
 
     def _stencil_of(self, example: bytes) -> Stencil | None:
-        holes: dict[object, int] = {}
+        names: list[str | int] = []
         pattern, named, done = [], [], 0
         for hole in _HOLE.finditer(example):
             begin, end = hole.span(2) if hole[2] else hole.span(4)
             number = example[begin:end].isdigit()
-            name = str(_FIRST_NUMBER + len(holes)) if number else f"{self.name}.{len(holes)}."
-            holes[int(name) if number else name] = len(holes)
+            name = f"{_FIRST_NUMBER + len(names)}" if number else f"{self.name}.{len(names)}."
+            names.append(int(name) if number else name)
             pattern += [re.escape(example[done:begin]), _NUMBER if number else _TEXT]
             named += [example[done:begin], name.encode()]
             done = end
         pattern.append(re.escape(example[done:]))
         named.append(example[done:])
         root_end = b"</" + re.split(rb"[\s>]", self._root[1:], maxsplit=1)[0] + b">"
-        try:
-            document = self._read(self._root + self._run.sub(b"", b"".join(named)) + root_end)
-        except ReadError:
-            return None
-        block = document.blocks[0] if len(document.blocks) == 1 else None
-        if block is None or document.findings or document.others or block.extra or block.entry.extra or len(block.readings):
-            return None
-        texts = {
-            one.name: getattr(block.entry, one.name) for one in fields(Entry) if one.name not in ("related", "source", "number", "extra")
-        }
-        entry = {name: holes.pop(text) for name, text in texts.items() if text in holes}
-        related = tuple(holes.pop(text) for text in block.entry.related if text in holes)
-        times = {one: getattr(block.interval, one) for one in ("duration", "start")} if block.interval else {}
-        interval = {name: holes.pop(time) for name, time in times.items() if time in holes}
-        said = [*(text for name, text in texts.items() if name not in entry and text), *block.entry.related[len(related) :]]
-        said += [time for name, time in times.items() if name not in interval and time is not None]
-        if holes or said or (block.interval and (block.interval.extra or not interval)) or block.updated != block.entry.updated:
-            return None
-        return Stencil(re.compile(b"".join(pattern)), entry, related, interval)
+        document = self._root + self._run.sub(b"", b"".join(named)) + root_end
+        return _stencil(self._read, document, tuple(names), b"".join(pattern))
+
+
+@lru_cache(maxsize=16)
+def _stencil(read: Callable[[bytes], Document], named: bytes, names: tuple[str | int, ...], pattern: bytes) -> Stencil | None:
+    """Return the stencil of a document of one entry with these names in its holes; None where it is not known what one of them is for.
+
+    It is the same in all the files of a utility.
+    """
+    try:
+        document = read(named)
+    except ReadError:
+        return None
+    block = document.blocks[0] if len(document.blocks) == 1 else None
+    if block is None or document.findings or document.others or block.extra or block.entry.extra or len(block.readings):
+        return None
+    holes = {name: hole for hole, name in enumerate(names)}
+    texts = {one.name: getattr(block.entry, one.name) for one in fields(Entry) if one.name not in ("related", "source", "number", "extra")}
+    entry = {name: holes.pop(text) for name, text in texts.items() if text in holes}
+    related = tuple(holes.pop(text) for text in block.entry.related if text in holes)
+    times = {one: getattr(block.interval, one) for one in ("duration", "start")} if block.interval else {}
+    interval = {name: holes.pop(time) for name, time in times.items() if time in holes}
+    said = [*(text for name, text in texts.items() if name not in entry and text), *block.entry.related[len(related) :]]
+    said += [time for name, time in times.items() if name not in interval and time is not None]
+    if holes or said or (block.interval and (block.interval.extra or not interval)) or block.updated != block.entry.updated:
+        return None
+    return Stencil(re.compile(pattern.decode("latin-1")), entry, related, interval)

@@ -31,7 +31,7 @@ from smd_notebook.espi.model import (
 )
 from smd_notebook.espi.readings import Columns
 from smd_notebook.espi.resources import CUSTOMER_ELEMENTS, MAX_DEPTH, RESOURCES, Interval, Node, build, hidden, text_of
-from smd_notebook.espi.runs import Cutter
+from smd_notebook.espi.runs import MARKER, Cutter
 from smd_notebook.espi.source import Handle
 
 Family = Literal["espi", "customer", "atom", "none", "undeclared", "foreign"]
@@ -118,7 +118,7 @@ class _Reader:
         self._cutter: Cutter | None = None
         self._runs: deque[Readings] = deque()
         self._matcher: Matcher | None = None
-        self._alike: deque[tuple[Stencil, tuple[bytes, ...]]] = deque()
+        self._alike: deque[tuple[Stencil, list[tuple[str, ...]]]] = deque()
         self._undeclared: set[str] = set()
         self._frames: list[_Frame] = []
         self._scope: dict[str, str] = {"xml": _XML_NS}
@@ -166,7 +166,7 @@ class _Reader:
     def _fast(self) -> bool:
         """Read with proved runs cut out; return whether all of them came back where they were put."""
         self._cutter = Cutter()
-        self._matcher = Matcher(self._cutter.name, lambda data: _Reader(Handle("", lambda: io.BytesIO(data))).read(fast=False))
+        self._matcher = Matcher(MARKER, _plainly)
         try:
             self._attempt()
         except (BrokenXmlError, OverflowError):
@@ -361,15 +361,16 @@ class _Reader:
         """Hand a complete element to whom it concerns."""
         columns, depth = self._columns, len(self._frames)
         lower = key.lower()
-        if self._cutter is not None and key == self._cutter.name:
+        if self._cutter is not None and key == MARKER:
             if columns is not None and self._frames[-1].key.lower() == "intervalblock":
                 columns.add_run(self._runs.popleft())
             return
         if self._matcher is not None and key == self._matcher.name:
             if depth == 1 and self._feed_entry_depth is None:
-                self._entries += 1
-                stencil, texts = self._alike.popleft()
-                self._lists["blocks"].append(stencil.filled(texts, self._runs.popleft(), self._handle.name, self._entries))
+                stencil, alike = self._alike.popleft()
+                runs = [self._runs.popleft() for _ in alike]
+                self._lists["blocks"] += stencil.filled(alike, runs, self._handle.name, self._entries + 1)
+                self._entries += len(alike)
             return
         if columns is not None:
             if lower == "intervalreading" and self._frames[-1].key.lower() == "intervalblock":
@@ -435,6 +436,11 @@ class _Reader:
             of_feed = lists["feeds"][0].updated
             lists["blocks"] = tuple(block if block.updated else replace(block, updated=of_feed) for block in lists["blocks"])
         return Document(sources=(self._handle.name,), findings=findings, **lists)
+
+
+def _plainly(data: bytes) -> Document:
+    """Read on the plain path."""
+    return _Reader(Handle("", lambda: io.BytesIO(data))).read(fast=False)
 
 
 class _WrongEncodingError(Exception):

@@ -102,14 +102,16 @@ def _tags(prefix: bytes) -> _Tags:
 # -- cutting -------------------------------------------------------------------------------------------------------------------------------
 
 
-class Cutter:
-    """Cuts proved runs out of a stream of bytes.
+#: The marker element's local name; it is random, so that no document can hold it.
+MARKER = f"run.{secrets.token_hex(8)}"
 
-    `name` is the marker element's local name; it is random, so that no document can hold it.
-    """
+
+class Cutter:
+    """Cuts proved runs out of a stream of bytes."""
+
+    name = MARKER
 
     def __init__(self) -> None:
-        self.name = f"run.{secrets.token_hex(8)}"
         self._carry = b""
         self._flags: Flags = np.empty(0, dtype=bool)
 
@@ -138,7 +140,7 @@ class Cutter:
             unfinished = len(data) - found.unfinished < _LONGEST_READING
             safe = found.unfinished if unfinished else _before_partial_tag(data, data.rfind(b"<"))
         self._carry = data[safe:]
-        marker = b"<" + first[1] + self.name.encode() + b"/>"
+        marker = b"<" + first[1] + MARKER.encode() + b"/>"
         pieces, runs, position = [], [], 0
         for begin, end, readings in found.runs():
             pieces += [data[position:begin], marker]
@@ -234,16 +236,16 @@ class _Readings:
 
     def runs(self) -> list[tuple[int, int, Readings]]:
         """Return where each run begins and ends, and what it holds: proved readings with nothing but white space between them."""
-        rows = np.flatnonzero(self.proved)
-        if not len(rows):
+        begins, ends = self.begins, self.ends
+        columns: dict[str, Any] = {name: self._column(name) for name in COLUMNS}
+        if not self.proved.all():
+            begins, ends = begins[self.proved], ends[self.proved]
+            columns = {name: column[self.proved] for name, column in columns.items()}
+        if not len(begins):
             return []
-        begins, ends = self.begins[rows], self.ends[rows]
         breaks = np.flatnonzero(~_blank(self._data, ends[:-1], begins[1:] - ends[:-1])) + 1
         first = np.concatenate([[0], breaks])
-        last = np.concatenate([breaks, [len(rows)]])
-        columns: dict[str, Any] = {
-            name: self._column(name)[rows] if len(rows) < len(self.begins) else self._column(name) for name in COLUMNS
-        }
+        last = np.concatenate([breaks, [len(begins)]])
         places = zip(begins[first].tolist(), ends[last - 1].tolist(), first.tolist(), last.tolist(), strict=True)
         return [
             (begin, end, Readings(**{name: column[one:other] for name, column in columns.items()})) for begin, end, one, other in places
@@ -251,20 +253,19 @@ class _Readings:
 
 
 def _places_of(data: bytes, tag: bytes, flags: Flags) -> Places:
-    """Return where the start tags of readings stand.
+    """Return where the start tags of readings seem to stand.
 
-    They are looked for by a letter that is rare in a feed, and eight bytes at a time; where it stands twice in eight bytes the second
-    is passed over, and left to the parser.
+    They are looked for by letters that are rare in a feed, and eight bytes at a time; where the first stands twice in eight bytes the
+    second is passed over, and left to the parser.
     """
     characters = np.frombuffer(data, dtype=np.uint8)
     eights = np.packbits(np.equal(characters, _RARE, out=flags), bitorder="little")
     some = np.flatnonzero(eights != 0)
-    places = 8 * some + _LOWEST_BIT[eights[some]] - tag.index(_RARE)
+    places: Places = 8 * some + _LOWEST_BIT[eights[some]] - tag.index(_RARE)
     places = places[np.searchsorted(places, 0) : np.searchsorted(places, len(data) - len(tag), side="right")]
-    places = places[characters[places] == tag[0]]  # not end tags
-    places = places[characters[places + len(tag) - len(b"Reading>")] == ord("R")]  # nor blocks
-    opens = _stands_at(data, places, tag)
-    return places if opens is None else places[opens]
+    # neither end tags nor blocks
+    is_tag: Flags = (characters[places] == _LESS_THAN) & (characters[places + len(tag) - len(b"Reading>")] == ord("R"))
+    return places[is_tag]
 
 
 def _alike(data: bytes, example: bytes, place: Places, tags: _Tags) -> tuple[Places, Places, Columns]:
