@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from smd_notebook.access.fapi import FapiSession as FapiSession
     from smd_notebook.analysis.bins import resample as resample
     from smd_notebook.analysis.filling import fill as fill
+    from smd_notebook.analysis.homes import Cohort as Cohort
     from smd_notebook.analysis.measures import metrics as metrics
     from smd_notebook.analysis.passport import cite as cite
     from smd_notebook.analysis.profiles import profile as profile
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from smd_notebook.feed import read as read
     from smd_notebook.findings import check as check
     from smd_notebook.households import sample as sample
+    from smd_notebook.households import sample_cohort as sample_cohort
     from smd_notebook.practice.sandbox import Sandbox as Sandbox
     from smd_notebook.study import collect as collect
     from smd_notebook.tables import read_tidy as read_tidy
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "Authorize": "widgets.authorize",
     "Client": "access.client",
+    "Cohort": "analysis.homes",
     "Credentials": "access.credentials",
     "FapiSession": "access.fapi",
     "Feed": "feed",
@@ -73,6 +76,7 @@ _PUBLIC = {
     "resample": "analysis.bins",
     "registration": "access.registration",
     "sample": "households",
+    "sample_cohort": "households",
     "show_versions": "versions",
     "strict": "errors",
     "wide": "analysis.sides",

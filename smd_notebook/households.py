@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
+from hashlib import sha256
 from itertools import accumulate, pairwise
 from pathlib import Path
 from zlib import crc32
@@ -28,7 +29,7 @@ from smd_notebook.espi.resources import Interval
 from smd_notebook.espi.writer import write_document
 from smd_notebook.feed import Feed, read
 
-__all__ = ["FILES", "HOUSEHOLDS", "as_feed", "between", "household", "lapse2024", "sample", "shipped"]
+__all__ = ["FILES", "HOUSEHOLDS", "as_feed", "between", "household", "lapse2024", "sample", "sample_cohort", "shipped"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -515,6 +516,62 @@ def sample(name: str = "solar-home", *, seed: int = 1) -> Feed:
 @lru_cache(maxsize=8)  # Feeds are immutable, and examples ask for the same ones again and again
 def _sample(name: str, seed: int) -> Feed:
     return as_feed(household(name, seed))
+
+
+@dataclass(frozen=True)
+class MadeUp:
+    """A home to be made up when it is called: what `sample_cohort` gives, small enough to send to other processes."""
+
+    household: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+        return f"{self.household} {self.seed}"
+
+    @property
+    def sha256(self) -> str:
+        """The hash of its recipe, by which it is known without being made."""
+        return sha256(f"smd_notebook sample {self.name}".encode()).hexdigest()
+
+    def __call__(self) -> Feed:
+        """Make it up; the same readings as `sample` gives, without writing and reading them."""
+        return Feed(household(self.household, self.seed))
+
+
+def sample_cohort(n: int = 200, *, seed: int = 1) -> list[MadeUp]:
+    """Return `n` make-believe homes for `Cohort.read`, which makes them up, in parallel where it reads in parallel.
+
+    Parameters
+    ----------
+    n : int, default 200
+        How many: solar homes, homes with an electric vehicle, with a heat pump, and apartments, in turn.
+    seed : int, default 1
+        Which of all such cohorts, from 0. The weather is the same for all homes of all cohorts.
+
+    Returns
+    -------
+    list of functions, shape (n,)
+        Each returns a Feed: a year of electricity, and some gas, as `sample` explains them.
+
+    Raises
+    ------
+    ConfigurationError
+        If `n` is below 1, or `seed` below 0.
+
+    Examples
+    --------
+    >>> import smd_notebook as smd
+    >>> homes = smd.sample_cohort(4, seed=1)
+    >>> [home.name for home in homes], [channel.label for channel in homes[3]().channels]
+    (['solar-home 1000000', 'ev-home 1000001', 'heat-pump-home 1000002', 'apartment 1000003'],
+     ['electricity delivered', 'gas delivered'])
+    """
+    if n < 1 or seed < 0:
+        raise ConfigurationError("a cohort has at least one home, and a seed from 0", hint="smd.sample_cohort(200, seed=1)")
+    names = list(_HOMES)
+    return [MadeUp(names[number % len(names)], seed * 1_000_000 + number) for number in range(n)]
 
 
 #: The files in the package, to open as one's own, and what they hold: a year, and the week in which clocks go back.

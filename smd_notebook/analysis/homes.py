@@ -1,0 +1,383 @@
+"""Cohorts: many homes read once into one store, and analysed some at a time by the same functions as one home."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import pandas as pd
+
+from smd_notebook.analysis.bins import resample
+from smd_notebook.analysis.homerows import applied, curve_at, joined, meters_of, tidy_rows
+from smd_notebook.analysis.homestore import BATCH, Store
+from smd_notebook.analysis.intake import Options, Source, fingerprints, sources_of, take_in
+from smd_notebook.analysis.measures import metrics
+from smd_notebook.analysis.passport import stamp
+from smd_notebook.analysis.profiles import profile
+from smd_notebook.analysis.workers import in_order
+from smd_notebook.errors import ConfigurationError, enforce, warn
+from smd_notebook.findings import as_frame
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+__all__ = ["Cohort"]
+
+_FEW = 30  # sources that are read before a second process would have started
+
+
+class Cohort:
+    """Many homes in one Zarr store. Immutable: every method that changes something returns a new one; the store stays as it is.
+
+    Parameters
+    ----------
+    store : path
+        A store that `Cohort.read` made.
+
+    Attributes
+    ----------
+    meters : DataFrame
+        One row a meter, that is a channel of a usage point: `usage_point`, `channel`, `service`, `measure`, `flow`, `unit`, `interval`,
+        `zone`, `first` and `last` (when its intervals begin and end), `n` intervals with a value, `coverage` (their time by that from
+        `first` to `last` [1]), `source`, its `sha256`, and `n_findings` of reading it; `table` and `row` in the store; then attributes.
+
+    Raises
+    ------
+    ConfigurationError
+        Where there is no such store, or zarr is not installed.
+
+    Examples
+    --------
+    >>> import smd_notebook as smd, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     cohort = smd.Cohort.read(smd.sample_cohort(2, seed=1), store=folder + "/homes.zarr", progress=False)
+    ...     cohort.select(service="electricity").profile(by=(), slot="1h").groupby("usage_point")["n"].first().tolist()
+    [365, 365]
+    """
+
+    meters: pd.DataFrame
+
+    def __init__(self, store: str | PathLike[str]) -> None:
+        self._store = Store(Path(store))
+        self.meters = meters_of(self._store)
+
+    @classmethod
+    def read(
+        cls,
+        sources: Any,
+        store: str | PathLike[str],
+        client: Any = None,
+        *,
+        clock: str = "declared",
+        tz: str | None = None,
+        dialect: str | None = None,
+        processes: int | None = None,
+        progress: bool = True,
+    ) -> Cohort:
+        """Read homes into a store, and open it. What is in the store already is not read again.
+
+        Parameters
+        ----------
+        sources : glob, folder, or iterable of sources
+            One source a home: a path, a Feed, a Download, bytes, or a list of files that belong together; or a function that returns a
+            Feed, as `sample_cohort` gives them.
+        store : path
+            A folder that `Cohort.read` made, or one that is not there yet, such as ``"homes.zarr"``.
+        client : dask.distributed.Client, optional
+            A cluster to read on. Only results come back, and this process writes them.
+        clock, tz, dialect : str, optional
+            As in `read`, for all sources.
+        processes : int, optional
+            How many processes read; by default one for each core, or none but this one where there are few sources.
+        progress : bool, default True
+            Whether to show how far it is.
+
+        Returns
+        -------
+        Cohort
+            All homes of the store. `findings` says what was noticed, and which sources could not be read.
+
+        Raises
+        ------
+        ConfigurationError
+            If the folder holds something else, zarr is not installed, or no dialect or clock has this name.
+        ReadError
+            If there are no sources.
+        TimeZoneError
+            If `tz` is no IANA name.
+        FindingError
+            Inside of `strict`, when all is in the store: where something was found that it does not allow.
+
+        Warns
+        -----
+        SmdWarning
+            Where sources could not be read.
+
+        Notes
+        -----
+        Homes are written ten at a time, and then that they are there. A run that is killed leaves what it has finished, and the next one
+        goes on from there. Sources are told by the hashes of their bytes, so moved and renamed files are not read again, and changed ones
+        are: a meter that is there already then counts as it was, with a finding. Costs and TOU numbers are not kept.
+        """
+        from tqdm.auto import tqdm
+
+        options = _checked(clock, tz, dialect)
+        given = sources_of(sources)
+        target = Store(Path(store), create=True)
+        if processes is None and client is None and len(given) < _FEW:
+            processes = 1
+        work: dict[str, Any] = {"client": client, "processes": processes}
+        if target.records:
+            hashes = [one for part in in_order(fingerprints, ((some,) for some in _tens(given)), **work) for one in part]
+            given = [source for source, sha in zip(given, hashes, strict=True) if sha not in target.hashes]
+        failed = 0
+        with tqdm(total=len(given), desc="read", unit="home", disable=not (progress and given)) as bar:
+            for homes in in_order(take_in, ((some, options) for some in _tens(given)), **work):
+                target.add(homes)
+                failed += sum(home.failed for home in homes)
+                bar.update(len(homes))
+        target.finish()
+        out = cls(store)
+        enforce(target.findings)
+        if failed:
+            warn(f"{failed} of {len(given)} sources could not be read; cohort.findings says why")
+        return out
+
+    # -- what is there -----------------------------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self.meters)
+
+    def __repr__(self) -> str:
+        points = self.meters["usage_point"].nunique()
+        return f"<Cohort: {len(self):,} meters of {points:,} usage points, {self._store.path.name}>"
+
+    @property
+    def findings(self) -> pd.DataFrame:
+        """What was noticed on reading all sources, as `Feed.findings` has it; `source` says in which one."""
+        return as_frame(self._store.findings)
+
+    def select(self, where: Any = None, **columns: Any) -> Cohort:
+        """Return some of the meters.
+
+        Parameters
+        ----------
+        where : array of bool, shape (n_meters,), optional
+            Which rows of `meters`.
+        **columns : value or collection of values
+            What a column of `meters` must be, or be one of: ``service="electricity", county=["Yolo", "Solano"]``.
+
+        Raises
+        ------
+        ConfigurationError
+            If there is no such column, `where` is of another length, or nothing is left.
+        """
+        keep = np.ones(len(self), dtype=bool)
+        if where is not None:
+            mask = np.asarray(where)
+            if mask.shape != keep.shape or mask.dtype != bool:
+                raise ConfigurationError("`where` must be True or False for each meter", hint='cohort.meters["coverage"] > 0.9')
+            keep &= mask
+        for name, wanted in columns.items():
+            if name not in self.meters.columns:
+                raise ConfigurationError(f"meters have no {name!r}", hint=f"They have {', '.join(self.meters.columns)}.")
+            values = [wanted] if isinstance(wanted, str) or not isinstance(wanted, Collection) else list(wanted)
+            keep &= self.meters[name].isin(values).to_numpy()
+        if not keep.any():
+            raise ConfigurationError("no meter is left", hint="Look at cohort.meters.")
+        return self._with(self.meters[keep].reset_index(drop=True))
+
+    def with_attributes(self, table: pd.DataFrame, *, on: str = "usage_point") -> Cohort:
+        """Return the same meters with more columns, to select and group by.
+
+        Parameters
+        ----------
+        table : DataFrame, shape (n_rows, n_attributes)
+            One row a value of `on`, in its index or in a column of that name. Meters that it does not know have missing attributes.
+        on : str, default "usage_point"
+            Which column of `meters` it is keyed by: `usage_point`, `source` ...
+
+        Raises
+        ------
+        ConfigurationError
+            If a key comes twice, a name is taken, or no meter is known.
+        """
+        keyed = table.set_index(on) if on in table.columns else table
+        if on not in self.meters.columns or not keyed.index.is_unique:
+            raise ConfigurationError(f"attributes must have one row for each {on!r}", hint="Drop repeated rows first.")
+        taken = sorted(set(map(str, keyed.columns)) & set(self.meters.columns))
+        if taken:
+            raise ConfigurationError(f"meters have {', '.join(taken)} already", hint="Rename the columns of the table.")
+        if not self.meters[on].isin(keyed.index).any():
+            raise ConfigurationError(f"the table knows none of the meters by {on!r}", hint=f"Compare its keys with cohort.meters[{on!r}].")
+        return self._with(self.meters.join(keyed, on=on))
+
+    def groups(self, by: str) -> Iterator[tuple[Any, Cohort]]:
+        """Yield the values of a column of `meters`, and the meters that have each; those without a value are in no group.
+
+        Parameters
+        ----------
+        by : str
+            Which column.
+        """
+        if by not in self.meters.columns:
+            raise ConfigurationError(f"meters have no {by!r}", hint=f"They have {', '.join(self.meters.columns)}.")
+        for value, rows in self.meters.groupby(by, sort=True, observed=True):
+            yield value, self._with(rows.reset_index(drop=True))
+
+    def tidy(self) -> pd.DataFrame:
+        """Return the intervals of all meters in one tidy frame, without cost and TOU: for some homes, not for thousands.
+
+        Returns
+        -------
+        DataFrame, shape (n_intervals, 12)
+            The columns of `Feed.tidy` up to `quality`. Intervals without a value are not kept, but for the first and the last.
+        """
+        return joined([tidy_rows(self._store, *piece) for piece in self._pieces()])
+
+    # -- analysis ----------------------------------------------------------------------------------------------------------------------
+
+    def apply(
+        self, function: Callable[..., pd.DataFrame], *, client: Any = None, processes: int | None = 1, **options: Any
+    ) -> pd.DataFrame:
+        """Call a function of tidy frames for ten meters at a time, and put the results one below the other.
+
+        Parameters
+        ----------
+        function : callable
+            Such as `smd.analysis.ramps`, or your own: a tidy frame in, a frame out. With a client or several processes it must live in a
+            module. What it computes must not depend on which meters stand together.
+        client : dask.distributed.Client, optional
+            A cluster to compute on; all of it must see the store.
+        processes : int, optional
+            How many processes otherwise: 1 is this one, None one for each core.
+        **options : Any
+            More arguments of the function.
+
+        Returns
+        -------
+        DataFrame
+            In the order of `meters` by table. Only the result grows with the number of meters.
+
+        Raises
+        ------
+        UnitError, ConfigurationError
+            If the function can make nothing of any table of meters; where it can of some, the others are warned of.
+        """
+        parts: list[pd.DataFrame] = []
+        refused: dict[str, Exception] = {}
+        pieces = [(str(self._store.path), function, options, *piece) for piece in self._pieces()]
+        for (*_, table, _), (part, error) in zip(pieces, in_order(applied, pieces, client=client, processes=processes), strict=True):
+            if error is not None:
+                refused.setdefault(table, error)
+            else:
+                parts.append(part)
+        for table, error in refused.items():
+            if not parts:
+                raise error
+            warn(f"nothing was computed of meters in {table!r}: {error}", stacklevel=2)
+        return joined(parts)
+
+    def resample(self, bins: Any, *, min_coverage: float = 0, **where: Any) -> pd.DataFrame:
+        """Put the intervals of each meter into bins, as `smd.resample` does.
+
+        Parameters
+        ----------
+        bins : str or sequence of times
+            As there, but for ``"bill"``: the store keeps no bills.
+        min_coverage : float, default 0
+            As there [1].
+        **where : Any
+            `client` or `processes`, as in `apply`.
+        """
+        return self._stamped(self.apply(resample, bins=bins, min_coverage=min_coverage, **where), f"bins of {bins}")
+
+    def profile(self, **options: Any) -> pd.DataFrame:
+        """Say what is usual at each time of day, for each meter.
+
+        Parameters
+        ----------
+        **options : Any
+            Those of `smd.profile`, and `client` or `processes` as in `apply`.
+        """
+        return self._stamped(self.apply(profile, **options), "mean and quantiles of the rate at each time of day, by kind of day")
+
+    def metrics(self, **options: Any) -> pd.DataFrame:
+        """Compute what is usually said of a load, for each meter.
+
+        Parameters
+        ----------
+        **options : Any
+            Those of `smd.metrics`, and `client` or `processes` as in `apply`.
+        """
+        return self._stamped(self.apply(metrics, **options), "metrics of a load, each by the definition beside it")
+
+    def duration_curve(self, shares: Sequence[float] | None = None, **where: Any) -> pd.DataFrame:
+        """Say which load each meter reached or exceeded in which share of its time.
+
+        Parameters
+        ----------
+        shares : sequence of float, optional
+            Shares of the metered time, each from 0 to 1; by default 0, 0.01 ... 1. At 0 it is the highest load.
+        **where : Any
+            `client` or `processes`, as in `apply`.
+
+        Returns
+        -------
+        DataFrame, shape (n_meters * n_shares, 5)
+            `usage_point`, `channel`, `share` [1], `load` [unit], `unit`: the first row of `smd.analysis.duration_curve` at which so much
+            of the time is reached.
+
+        Raises
+        ------
+        ConfigurationError
+            If a share is not from 0 to 1.
+        """
+        wanted = np.linspace(0, 1, 101) if shares is None else np.asarray(shares, dtype="f8")
+        if wanted.size and not (wanted.min() >= 0 and wanted.max() <= 1):
+            raise ConfigurationError("shares are from 0 to 1", hint="shares=(0, 0.5, 1) for the highest, the middle and the lowest load.")
+        table = self.apply(curve_at, shares=wanted, **where)
+        return self._stamped(table, "load duration curve: load that was reached or exceeded in a share of the time")
+
+    # -- inside ------------------------------------------------------------------------------------------------------------------------
+
+    def _with(self, meters: pd.DataFrame) -> Cohort:
+        out = copy.copy(self)
+        out.meters = meters
+        return out
+
+    def _stamped(self, table: pd.DataFrame, definition: str) -> pd.DataFrame:
+        return stamp(table, definition=definition, inputs={"cohort": self._store.path.name, "meters": len(self)})
+
+    def _pieces(self) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+        """Yield meters that stand in one chunk: the table, and what `tidy_rows` needs to know of each."""
+        wanted = self.meters[["table", "row", "usage_point", "channel", "first", "last"]].copy()
+        for name in ("first", "last"):
+            wanted[name] = wanted[name].dt.as_unit("s").astype("int64")
+        wanted["chunk"] = wanted["row"] // BATCH
+        for (table, _), rows in wanted.groupby(["table", "chunk"], sort=False):
+            yield str(table), cast("Any", rows.drop(columns=["table", "chunk"]).to_dict("records"))
+
+
+def _checked(clock: str, tz: str | None, dialect: str | None) -> Options:
+    """Return the options, refused now if they would be for each source."""
+    from smd_notebook.clock import valid_zone
+    from smd_notebook.espi.dialects import dialect_named
+    from smd_notebook.repairs import with_clock
+
+    if tz is not None:
+        valid_zone(tz)
+    if dialect is not None:
+        dialect_named(dialect)
+    with_clock((), [], clock, floor=False)
+    return Options(clock, tz, dialect)
+
+
+def _tens(sources: list[Source]) -> Iterator[list[Source]]:
+    rest = iter(sources)
+    while some := list(islice(rest, BATCH)):
+        yield some

@@ -1,0 +1,301 @@
+"""A cohort's Zarr store: a table for each kind of meter, in it a year a group with values as scaled integers, 10 meters x a year a chunk.
+
+What counts is the list of sources, written last: rows that no source in it speaks of were not finished, and the next run writes over them.
+So a run that is killed leaves a store that reads as of its last finished batch.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from smd_notebook.analysis.intake import Home, Kind, edges_of_year
+from smd_notebook.errors import ConfigurationError, Finding, needs
+from smd_notebook.espi.model import MISSING, MISSING_SMALL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    Ints = NDArray[np.int64]
+
+__all__ = ["BATCH", "Store"]
+
+#: Meters in a chunk, and sources that are finished together.
+BATCH = 10
+_FORMAT = "smd_notebook cohort 1"
+_UNITS = {None: "1", "Wh": "W h", "VAh": "V A h", "VA": "V A", "varh": "V A h", "var": "V A"}
+_METHODS = {"energy": "time: sum", "volume": "time: sum", "power": "time: mean", "register": "time: point"}
+_TIME = "seconds since 1970-01-01"
+
+
+class Store:
+    """A cohort on disk.
+
+    Parameters
+    ----------
+    path : path
+        The folder, such as ``homes.zarr``.
+    create : bool, default False
+        Whether to make it where there is none.
+
+    Raises
+    ------
+    ConfigurationError
+        Where zarr is not installed, there is no store, or it is something else.
+    """
+
+    def __init__(self, path: str | Path, *, create: bool = False) -> None:
+        needs("a cohort", "zarr", "cohort")
+        import zarr
+
+        self.path = Path(path)
+        there = (self.path / "zarr.json").is_file()
+        if not there and (not create or (self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())))):
+            text = f"{self.path.name!r} is no cohort's store"
+            raise ConfigurationError(
+                text, hint="Make one: smd.Cohort.read(sources, store='homes.zarr'), in a folder that is not there yet."
+            )
+        self.root = cast("Any", zarr.open_group(str(self.path), mode="a" if create else "r"))
+        if "sources" not in self.root and create and not list(self.root.keys()):
+            self.root.attrs["title"] = "Green Button (ESPI) readings of a cohort"
+            self.root.attrs["format"] = _FORMAT
+            self._array(self.root, "sources", (0,), (BATCH,), str, ("source",), "")
+        if self.root.attrs.get("format") != _FORMAT:
+            raise ConfigurationError(f"{self.path.name!r} is a Zarr store, and no cohort's", hint="Name another folder.")
+        self.records: list[dict[str, Any]] = []
+        for text in self.root["sources"][:].tolist():
+            if not text:
+                break  # the run was killed here
+            self.records.append(json.loads(text))
+
+    # -- what is there -----------------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def kinds(self) -> dict[str, Kind]:
+        """The tables by name, in the order in which they came up."""
+        found: dict[str, Kind] = {}
+        for record in self.records:
+            for row in record["meters"]:
+                found.setdefault(row["table"], Kind(*row["kind"]))
+        return found
+
+    @property
+    def hashes(self) -> set[str]:
+        """Hashes of the sources that were read."""
+        return {record["sha256"] for record in self.records if record["sha256"] and not _failed(record)}
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What was noticed on reading; a source that failed and was read later failed no more."""
+        mended = {record["source"] for record in self.records if not _failed(record)}
+        counting = [record for record in self.records if not (_failed(record) and record["source"] in mended)]
+        return [Finding(**one) for record in counting for one in record["findings"]]
+
+    def years(self, table: str) -> list[int]:
+        """Return the years that a table has."""
+        return sorted({year for record in self.records for row in record["meters"] if row["table"] == table for year in row["years"]})
+
+    def read(self, table: str, first: int, last: int) -> tuple[Ints, Ints, Ints, NDArray[np.int16]]:
+        """Return starts and ends [s since 1970], raw values and quality codes of rows `first` to `last`, all years in a row.
+
+        Parameters
+        ----------
+        table : str
+            Its name.
+        first, last : int
+            Rows; `last` is exclusive.
+        """
+        kind, parts = self.kinds[table], []
+        for year in self.years(table):
+            edges = edges_of_year(kind.step, kind.zone, year)
+            shape = last - first, edges.size - 1
+            value, quality = np.full(shape, MISSING), np.full(shape, np.int16(MISSING_SMALL))
+            group = self.root[f"{table}/y{year}"]
+            rows = min(group["value"].shape[0], last) - first  # later meters may have nothing in this year
+            if rows > 0:
+                value[:rows], quality[:rows] = group["value"][first : first + rows], group["quality"][first : first + rows]
+            parts.append((edges[:-1], edges[1:], value, quality))
+        start, end = (np.concatenate([part[column] for part in parts]) for column in (0, 1))
+        return start, end, np.concatenate([part[2] for part in parts], axis=1), np.concatenate([part[3] for part in parts], axis=1)
+
+    # -- writing -----------------------------------------------------------------------------------------------------------------------
+
+    def add(self, homes: Iterable[Home]) -> None:
+        """Write homes, and then that they are there.
+
+        Parameters
+        ----------
+        homes : iterable of Home
+            About `BATCH` of them.
+        """
+        rows: dict[str, list[Any]] = {}
+        names, hashes, points, sizes = self._state()
+        records = []
+        for home in homes:
+            if home.sha256 in hashes:
+                continue  # the same bytes add nothing
+            record: dict[str, Any] = {"source": home.source, "sha256": home.sha256, "findings": home.findings, "meters": []}
+            if _failed(record) and any(record == one for one in self.records):
+                continue
+            for row in home.rows:
+                table = names.setdefault(row.kind, _name(row.kind, names.values()))
+                if (table, row.usage_point, row.channel) in points:
+                    record["findings"].append(_repeated(home.source, row.channel))
+                    continue
+                place = sizes.get(table, 0)
+                sizes[table] = place + 1
+                points.add((table, row.usage_point, row.channel))
+                rows.setdefault(table, []).append((place, row))
+                record["meters"].append(
+                    {"table": table, "kind": list(row.kind), "row": place, "usage_point": row.usage_point, "channel": row.channel}
+                    | {"years": [one.year for one in row.years], "first": row.first, "last": row.last, "n": row.n, "covered": row.covered}
+                )
+            if not _failed(record):
+                hashes.add(home.sha256)
+            records.append(record)
+        for table, some in rows.items():
+            self._write(table, some)
+        self._commit(records)
+
+    def _state(self) -> tuple[dict[Kind, str], set[str], set[tuple[str, str, str]], dict[str, int]]:
+        if not hasattr(self, "_known"):
+            points = {(row["table"], row["usage_point"], row["channel"]) for record in self.records for row in record["meters"]}
+            sizes: dict[str, int] = {}
+            for table, _, _ in points:
+                sizes[table] = sizes.get(table, 0) + 1
+            self._known = {kind: name for name, kind in self.kinds.items()}, self.hashes, points, sizes
+            self._clear(sizes)
+        return self._known
+
+    def _clear(self, sizes: dict[str, int]) -> None:
+        """Take away what a run that was killed left unfinished, so that it cannot pass for another home's."""
+        for table, group in list(self.root.groups()):
+            if table not in sizes:
+                del self.root[table]
+                continue
+            years = {f"y{year}" for year in self.years(table)}
+            for name, year in list(group.groups()):
+                if name not in years or "quality" not in year:
+                    del group[name]
+                    continue
+                for array in (year["value"], year["quality"]):
+                    if array.shape[0] > sizes[table]:
+                        array[sizes[table] :] = array.fill_value  # a chunk that stays may hold some of it
+                        array.resize((sizes[table], array.shape[1]))
+
+    def _array(self, group: Any, name: str, shape: Any, chunks: Any, dtype: Any, dims: tuple[str, ...], fill: Any, **attrs: Any) -> Any:
+        from zarr.codecs import BloscCodec
+
+        codec = BloscCodec(cname="zstd", clevel=5, shuffle="bitshuffle")
+        return group.create_array(
+            name,
+            shape=shape,
+            chunks=chunks,
+            dtype=dtype,
+            fill_value=fill,
+            compressors=codec,
+            dimension_names=dims,
+            attributes=attrs,
+            overwrite=True,
+        )
+
+    def _year(self, table: str, kind: Kind, year: int) -> Any:
+        """Return the group of a year, made where there is none."""
+        group = self.root.require_group(f"{table}/y{year}")
+        if "quality" in group:  # the last that is made
+            return group
+        edges = edges_of_year(kind.step, kind.zone, year)
+        n = edges.size - 1
+        dims, chunks = ("meter", "time"), (BATCH, n)
+        about = {"standard_name": "time", "axis": "T", "bounds": "time_bnds", "units": _TIME, "long_name": "interval start (UTC)"}
+        self._array(group, "time", (n,), (n,), "i8", ("time",), 0, **about)[:] = edges[:-1]
+        self._array(group, "time_bnds", (n, 2), (n, 2), "i8", ("time", "bnds"), 0, units=_TIME)[:] = np.stack([edges[:-1], edges[1:]], 1)
+        what: dict[str, Any] = {"units": _UNITS.get(kind.unit, kind.unit), "scale_factor": float(f"1e{kind.power_of_ten}")}
+        what |= {"cell_methods": _METHODS[kind.measure]} if kind.measure in _METHODS else {}
+        self._array(group, "value", (0, n), chunks, "i8", dims, MISSING, _FillValue=MISSING, **what)
+        flags = {"long_name": "ESPI ReadingQuality", "_FillValue": int(MISSING_SMALL)}
+        self._array(group, "quality", (0, n), chunks, "i2", dims, MISSING_SMALL, **flags)
+        return group
+
+    def _write(self, table: str, rows: list[Any]) -> None:
+        """Write rows that follow one another, by chunks."""
+        kind = rows[0][1].kind
+        first, last = rows[0][0], rows[-1][0] + 1
+        for year in sorted({one.year for _, row in rows for one in row.years}):
+            group = self._year(table, kind, year)
+            n = group["value"].shape[1]
+            value = np.full((last - first, n), MISSING, dtype=np.int64)
+            quality = np.full((last - first, n), MISSING_SMALL, dtype=np.int16)
+            for place, row in rows:
+                for one in row.years:
+                    if one.year == year:
+                        value[place - first, one.place], quality[place - first, one.place] = one.value, one.quality
+            for name, block in (("value", value), ("quality", quality)):
+                array = group[name]
+                if array.shape[0] < last:
+                    array.resize((last, n))
+                array[first:last] = block
+
+    def _commit(self, records: list[dict[str, Any]]) -> None:
+        if not records:
+            return
+        array = self.root["sources"]
+        first, last = len(self.records), len(self.records) + len(records)
+        texts = [json.dumps(record, sort_keys=True) for record in records]
+        array.resize((last,))
+        array[first:last] = np.array(texts, dtype=object)
+        self.records += records
+        self.__dict__.pop("kinds", None)
+
+    def finish(self) -> None:
+        """Make all years of a table as long as it is, and write what xarray labels the meters by."""
+        _, _, _, sizes = self._state()
+        labels: dict[str, dict[str, list[Any]]] = {}
+        for record in self.records:
+            for row in record["meters"]:
+                here = labels.setdefault(row["table"], {"usage_point": [], "channel": [], "coverage": []})
+                here["usage_point"].append(row["usage_point"])
+                here["channel"].append(row["channel"])
+                here["coverage"].append(row["covered"] / (row["last"] - row["first"]))
+        for table, columns in labels.items():
+            kind, group = self.kinds[table], self.root[table]
+            group.attrs.update({name: value for name, value in kind._asdict().items() if value is not None})
+            for year in (group[f"y{year}"] for year in self.years(table)):
+                for name in ("value", "quality"):
+                    year[name].resize((sizes[table], year[name].shape[1]))
+                for name, values in columns.items():
+                    known: Any = ("f8", 0.0, "f8") if name == "coverage" else (str, "", object)
+                    array = self._array(year, name, (len(values),), (1000,), known[0], ("meter",), known[1])
+                    array[:] = np.array(values, dtype=known[2])
+                year.attrs["coordinates"] = " ".join(columns)
+
+
+def _failed(record: dict[str, Any]) -> bool:
+    return any(one["code"] == "source-failed" for one in record["findings"])
+
+
+def _repeated(source: str, channel: str) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    text = "this meter is in the cohort already, from another source; it counts once, as it was there"
+    hint = "Files of one home belong together: Cohort.read([['jan.xml', 'feb.xml'], ...])."
+    return asdict(Finding("meter-repeated", "error", text, hint, channel=channel, source=source))
+
+
+def _name(kind: Kind, taken: Iterable[str]) -> str:
+    """Return a table's name, such as ``electricity-delivered-15min``, numbered where there are several such."""
+    length = next(
+        f"{kind.step // size}{unit}" for size, unit in ((86_400, "D"), (3600, "h"), (60, "min"), (1, "s")) if not kind.step % size
+    )
+    parts = [kind.service or "unknown", *([kind.measure] if kind.measure not in ("energy", "volume") else []), kind.flow, length]
+    stem, names = "-".join(parts), set(taken)
+    number = 1
+    while (f"{stem}-{number}" if number > 1 else stem) in names:
+        number += 1
+    return f"{stem}-{number}" if number > 1 else stem

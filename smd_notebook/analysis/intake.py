@@ -1,0 +1,286 @@
+"""Homes on their way into a store: what a source holds, as columns on the grid of each year. It runs in worker processes."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from smd_notebook.analysis.edges import instants, parse
+from smd_notebook.errors import Finding, ReadError, SmdError, SmdWarning
+from smd_notebook.espi.model import MISSING
+from smd_notebook.espi.source import handles
+from smd_notebook.espi.writer import write_document
+from smd_notebook.feed import Feed, read
+from smd_notebook.frames import Series, series_of, zones_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Ints = NDArray[np.int64]
+
+__all__ = ["Home", "Kind", "Options", "Row", "Source", "edges_of_year", "fingerprints", "sources_of", "take_in"]
+
+_SECOND = 1_000_000  # us
+DAY = 86_400  # s
+_TAKES = "Give a glob, a folder, or a list of what smd.read takes: one source a home."
+
+
+class Kind(NamedTuple):
+    """What the meters of one table have in common: what they measure, the raw integers' power of ten, the step [s] and the zone."""
+
+    service: str | None
+    measure: str
+    flow: str
+    unit: str | None
+    power_of_ten: int
+    step: int
+    zone: str
+
+
+class Options(NamedTuple):
+    """How sources are read, as `smd_notebook.read` has it."""
+
+    clock: str = "declared"
+    tz: str | None = None
+    dialect: str | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """A home's data before it is read: what to call it, and what to read."""
+
+    name: str
+    what: Any
+
+    def sha256(self) -> str:
+        """Return the hash of its bytes, or what it says of itself.
+
+        Raises
+        ------
+        ReadError
+            Where they cannot be had.
+        """
+        own = getattr(self.what, "sha256", None)
+        if isinstance(own, str):
+            return own
+        if isinstance(self.what, Feed):
+            return hashlib.sha256(write_document(self.what.document)).hexdigest()
+        if callable(self.what):
+            return replace(self, what=self.what()).sha256()
+        if isinstance(self.what, (str, os.PathLike)) and Path(self.what).is_file():
+            with Path(self.what).open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        parts = []
+        for handle in handles(self.what):
+            sha = hashlib.sha256()
+            for chunk in handle.chunks():
+                sha.update(chunk)
+            parts.append(sha.hexdigest())
+        return parts[0] if len(parts) == 1 else hashlib.sha256(" ".join(sorted(parts)).encode()).hexdigest()
+
+
+class Year(NamedTuple):
+    """What a meter has in a local calendar year: places on its grid, raw values and quality codes."""
+
+    year: int
+    place: Ints
+    value: Ints
+    quality: NDArray[np.int16]
+
+
+@dataclass
+class Row:
+    """A meter: one channel of one usage point. `first` and `last` bound its intervals, `covered` has a value [s since 1970, s]."""
+
+    kind: Kind
+    usage_point: str
+    channel: str
+    years: list[Year]
+    first: int
+    last: int
+    n: int
+    covered: int
+
+
+@dataclass
+class Home:
+    """What a source holds; where it could not be read, a finding says why, and there are no rows."""
+
+    source: str
+    sha256: str
+    rows: list[Row] = field(default_factory=list)
+    findings: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def failed(self) -> bool:
+        """Whether it could not be read."""
+        return any(one["code"] == "source-failed" for one in self.findings)
+
+
+def sources_of(given: Any) -> list[Source]:
+    """Return one source a home.
+
+    Parameters
+    ----------
+    given : path, glob, folder, or iterable of sources
+        What `Cohort.read` was given.
+
+    Raises
+    ------
+    ReadError
+        Where there is nothing.
+    """
+    found = list(_expanded(given, "source"))
+    if not found:
+        raise ReadError("there is nothing to read", hint=_TAKES)
+    return found
+
+
+def _expanded(given: Any, name: str) -> Iterator[Source]:
+    if isinstance(given, (str, os.PathLike)):
+        path = Path(given).expanduser()
+        if path.is_dir():
+            inside = (one for one in sorted(path.rglob("*")) if one.is_file())
+            yield from (_file(one) for one in inside if not any(part.startswith(".") for part in one.relative_to(path).parts))
+        elif not path.exists() and glob.has_magic(str(path)):
+            yield from (_file(Path(one)) for one in sorted(glob.glob(str(path), recursive=True)))
+        else:
+            yield _file(path)  # where it is not there, reading it says so
+    elif isinstance(given, Feed | bytes) or callable(given) or hasattr(given, "read") or hasattr(given, "subscription"):
+        yield Source(str(getattr(given, "name", "") or name), given)
+    elif isinstance(given, Iterable) and not isinstance(given, dict):
+        for number, one in enumerate(given, 1):
+            several = isinstance(one, (list, tuple))  # files that belong together
+            yield from [Source(f"{name} {number}", list(one))] if several else _expanded(one, f"{name} {number}")
+    else:
+        raise ReadError(f"a {type(given).__name__} cannot be read", hint=_TAKES)
+
+
+def _file(path: Path) -> Source:
+    return Source(path.name if path.is_absolute() else path.as_posix(), str(path))
+
+
+def fingerprints(sources: list[Source]) -> list[str]:
+    """Return the hash of each source; empty where it cannot be read, which reading it will say."""
+    found = []
+    for source in sources:
+        try:
+            found.append(source.sha256())
+        except Exception:  # noqa: BLE001 - reading it will say what is the matter
+            found.append("")
+    return found
+
+
+def take_in(sources: list[Source], options: Options) -> list[Home]:
+    """Read sources; one that cannot be read is a finding.
+
+    Parameters
+    ----------
+    sources : list of Source
+        What to read, each for itself.
+    options : Options
+        How.
+    """
+    return [_home(source, options) for source in sources]
+
+
+def _home(source: Source, options: Options) -> Home:
+    sha = ""
+    try:
+        sha = source.sha256()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SmdWarning)  # each is a finding as well
+            what = source.what() if callable(source.what) else source.what
+            feed = what if isinstance(what, Feed) else read(what, clock=options.clock, tz=options.tz, dialect=options.dialect)
+            zones, told = zones_of(feed.document, feed.tz or options.tz)
+            series, noticed = series_of(feed.document, zones)
+    except SmdError as error:
+        text = f"the source could not be read: {type(error).__name__}: {error.args[0]}"
+        return Home(source.name, sha, findings=[_plain(Finding("source-failed", "error", text, error.hint), source)])
+    except Exception as error:  # noqa: BLE001 - one bad file is a finding, whatever is the matter with it
+        text = f"the source could not be read: {type(error).__name__}"  # its own text may hold a reading
+        hint = "smd.read(...) of it alone shows where; please report it."
+        return Home(source.name, sha, findings=[_plain(Finding("source-failed", "error", text, hint), source)])
+    found = [*feed.noticed, *feed.document.findings, *told, *noticed]
+    rows = [_row(one, found) for one in series]
+    return Home(source.name, sha, [row for row in rows if row is not None], [_plain(one, source) for one in found])
+
+
+def _plain(finding: Finding, source: Source) -> dict[str, Any]:
+    return asdict(replace(finding, source=source.name))
+
+
+def _row(one: Series, found: list[Finding]) -> Row | None:
+    """Return a channel on its grid; what does not fit is told of."""
+    channel, readings = one.channel, one.readings
+    known = np.flatnonzero((readings.start != MISSING) & (readings.duration > 0))
+    if not known.size:
+        return None
+    start, duration = readings.start[known], readings.duration[known]
+    lengths, counts = np.unique(duration, return_counts=True)
+    step = int(channel.interval_length or lengths[counts.argmax()])
+    kind = Kind(channel.service, channel.measure, channel.flow, channel.unit, channel.power_of_ten + readings.exponent, step, one.zone)
+    years, fits = [], np.zeros(known.size, dtype=bool)
+    if step <= DAY:
+        for year in range(_year(int(start.min()) - DAY), _year(int(start.max()) + DAY) + 1):
+            edges = edges_of_year(step, one.zone, year)
+            place = np.searchsorted(edges, start, "right") - 1
+            inside = np.flatnonzero((place >= 0) & (place < edges.size - 1))
+            at = place[inside]
+            on = (edges[at] == start[inside]) & (edges[at + 1] - edges[at] == duration[inside])
+            chosen = inside[on]
+            fits[chosen] = True
+            if chosen.size:
+                rows = known[chosen]
+                years.append(Year(year, place[chosen], readings.value[rows], readings.quality[rows]))
+    if not fits.all():
+        off = np.flatnonzero(~fits)
+        begin, end = int(start[off].min()), int((start + duration)[off].max())
+        text = "intervals do not lie on the steps of a cohort's table (equal ones of up to a day); they are not in the store"
+        hint = "Analyse this home by itself: smd.read."
+        found.append(Finding("not-on-grid", "warning", text, hint, channel=channel.label, start=begin, end=end, n=off.size))
+    if not years:
+        return None
+    valid = fits & (readings.value[known] != MISSING)
+    first, last = int(start[fits].min()), int((start + duration)[fits].max())
+    return Row(kind, channel.usage_point, channel.label, years, first, last, int(valid.sum()), int(duration[valid].sum()))
+
+
+def _year(instant: int) -> int:
+    """Return the year of an instant [s since 1970] in UTC, which is a local one a day before or after."""
+    return int(np.datetime64(instant, "s").astype("M8[Y]").astype("i8")) + 1970
+
+
+@lru_cache(maxsize=64)
+def edges_of_year(step: int, zone: str, year: int) -> Ints:
+    """Return where the steps of a local calendar year begin, and where the last one ends [s since 1970].
+
+    Parameters
+    ----------
+    step : int
+        Length of a step [s]; a day is a local one, of 23 to 25 hours.
+    zone : str
+        IANA name.
+    year : int
+        Calendar year.
+
+    Examples
+    --------
+    >>> edges = edges_of_year(900, "America/Los_Angeles", 2024)
+    >>> edges.size - 1, str(np.datetime64(int(edges[0]), "s"))
+    (35136, '2024-01-01T08:00:00')
+    """
+    turns = np.array([np.datetime64(f"{one:04d}-01-01", "us") for one in (year, year + 1)]).astype("i8")
+    begin, end = (int(one) // _SECOND for one in instants(turns, zone)[0])
+    if step == DAY:
+        return parse("1D").between(begin * _SECOND, end * _SECOND, zone) // _SECOND
+    return np.arange(begin, end + step, step, dtype=np.int64)[: (end - begin - 1) // step + 2]

@@ -1,0 +1,92 @@
+"""Work in pieces, in this process, in others or on a cluster; results come in the order of the pieces."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+from smd_notebook.errors import ConfigurationError, SmdError
+
+__all__ = ["in_order"]
+
+_TRIES = 3
+
+
+def in_order(
+    work: Callable[..., Any], pieces: Iterable[tuple[Any, ...]], *, client: Any = None, processes: int | None = None
+) -> Iterator[Any]:
+    """Yield ``work(*piece)`` for each piece, few of them at a time.
+
+    Parameters
+    ----------
+    work : callable
+        A function of a module, so that other processes know it.
+    pieces : iterable of tuple
+        Its arguments.
+    client : dask.distributed.Client, optional
+        Where to work; it repeats what a worker took with it when it died.
+    processes : int, optional
+        How many processes otherwise: 1 is this one, and nothing is started; by default one for each core.
+
+    Raises
+    ------
+    ConfigurationError
+        If `processes` is below 1.
+    SmdError
+        If workers die again and again.
+    """
+    n = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    n = n if processes is None else processes
+    if n < 1:
+        raise ConfigurationError("processes must be 1 or more", hint="1 works in this process.")
+    if client is not None:
+        threads = sum(client.nthreads().values()) or 1
+        with client.get_executor(pure=False, retries=_TRIES) as executor:
+            yield from _windowed(executor, work, iter(pieces), deque(), 2 * threads)
+    elif n == 1:
+        for piece in pieces:
+            yield work(*piece)
+    else:
+        yield from _pooled(work, iter(pieces), n)
+
+
+def _pooled(work: Callable[..., Any], pieces: Iterator[tuple[Any, ...]], n: int) -> Iterator[Any]:
+    """Yield from a pool of processes; where one of them dies, go on with a new pool."""
+    pending: deque[tuple[tuple[Any, ...], Any]] = deque()
+    died = 0
+    while True:
+        with ProcessPoolExecutor(n, mp_context=multiprocessing.get_context("spawn")) as pool:
+            try:
+                for done in _windowed(pool, work, pieces, pending, 2 * n):
+                    died = 0
+                    yield done
+                return
+            except BrokenProcessPool:
+                died += 1
+                if died == _TRIES:
+                    text = "worker processes died again and again"
+                    hint = 'Memory may be short, or a script lacks `if __name__ == "__main__":`; processes=1 starts none.'
+                    raise SmdError(text, hint=hint) from None
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+
+def _windowed(executor: Any, work: Callable[..., Any], pieces: Iterator[tuple[Any, ...]], pending: deque[Any], size: int) -> Iterator[Any]:
+    """Yield results in order, with `size` pieces under way; a piece leaves `pending` when its result is there."""
+    again = [piece for piece, _ in pending]
+    pending.clear()
+    pending.extend((piece, executor.submit(work, *piece)) for piece in again)
+    while True:
+        while len(pending) < size and (piece := next(pieces, None)) is not None:
+            pending.append((piece, executor.submit(work, *piece)))
+        if not pending:
+            return
+        done = pending[0][1].result()
+        pending.popleft()
+        yield done

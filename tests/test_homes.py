@@ -1,0 +1,471 @@
+"""Cohorts: what is in the store is what was read, whatever happened on the way, and numbers are those of one home."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+import smd_notebook as smd
+from smd_notebook.analysis import duration_curve
+from smd_notebook.analysis.homestore import Store
+from smd_notebook.analysis.intake import edges_of_year
+from smd_notebook.errors import ConfigurationError, FindingError, ReadError, SmdWarning
+from smd_notebook.espi.model import MISSING
+from smd_notebook.feed import Feed
+from smd_notebook.households import between, household
+
+zarr = pytest.importorskip("zarr")
+
+#: A fortnight in which clocks go back, in Los Angeles, over the end of October 2025; and one over the end of the year.
+AUTUMN, WINTER = (1_761_462_000, 1_762_675_200), (1_766_390_400, 1_767_254_400)
+NAMES = ("solar-home", "ev-home", "heat-pump-home", "apartment")
+
+
+@cache
+def home(number: int, span: tuple[int, int] = AUTUMN) -> Feed:
+    """Return a fortnight of a home."""
+    return Feed(between(household(NAMES[number % 4], number), *span))
+
+
+class Made:
+    """A home that counts how often it is made."""
+
+    def __init__(self, number: int) -> None:
+        self.number, self.times, self.name, self.sha256 = number, 0, f"home {number}", f"{number:064x}"
+
+    def __call__(self) -> Feed:
+        self.times += 1
+        return home(self.number)
+
+
+def cohort_of(sources: Any, path: Path, **options: Any) -> smd.Cohort:
+    return smd.Cohort.read(sources, path, processes=1, progress=False, **options)
+
+
+@pytest.fixture(scope="module")
+def twelve(tmp_path_factory: pytest.TempPathFactory) -> smd.Cohort:
+    return cohort_of([home(number) for number in range(12)], tmp_path_factory.mktemp("cohort") / "homes.zarr")
+
+
+def content(path: Path) -> dict[str, Any]:
+    """Return everything in a store, by name."""
+    found: dict[str, Any] = {}
+    for name, member in zarr.open_group(path, mode="r").members(max_depth=None):
+        found[name] = (dict(member.attrs), member[:].tolist() if isinstance(member, zarr.Array) else None)
+    return found
+
+
+# What is in the store ---------------------------------------------------------------------------------------------------------------
+
+
+def test_the_frames_of_homes_come_out_as_they_went_in(twelve: smd.Cohort) -> None:
+    given = pd.concat([home(number).tidy() for number in range(12)], ignore_index=True)
+    assert len(twelve) == given.groupby(["usage_point", "channel"]).ngroups == 21
+    found = twelve.tidy()
+    keys = ["usage_point", "channel", "start"]
+    want, got = (frame.sort_values(keys, ignore_index=True) for frame in (given[found.columns.tolist()], found))
+    pd.testing.assert_frame_equal(got, want)  # the very same floats, names, qualities and types
+    assert found.columns.tolist() == given.columns.tolist()[:12]
+
+
+def test_the_table_of_meters(twelve: smd.Cohort) -> None:
+    meters = twelve.meters
+    assert meters["table"].unique().tolist() == [
+        "electricity-delivered-15min",
+        "electricity-received-15min",
+        "gas-delivered-1D",
+        "electricity-delivered-1h",
+    ]
+    solar = meters[meters["usage_point"].str.startswith("solar-home-4")].set_index(["service", "flow"])
+    tidy = home(4).tidy()
+    for (service, flow), rows in tidy.groupby(["service", "flow"], observed=True):
+        one = solar.loc[(service, flow)]
+        assert (one["first"], one["last"], one["n"], one["coverage"]) == (rows["start"].min(), rows["end"].max(), len(rows), 1)
+        assert one["interval"] == rows["duration"].mode()[0]
+        assert one["unit"] == rows["unit"].iloc[0]
+    assert solar["source"].unique().tolist() == ["source 5"]
+    assert len(solar["sha256"].iloc[0]) == 64
+    assert repr(twelve) == "<Cohort: 21 meters of 18 usage points, homes.zarr>"
+
+
+def test_xarray_reads_the_store_by_the_cf_conventions(twelve: smd.Cohort) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tree = xr.open_datatree(twelve._store.path, engine="zarr", consolidated=False)
+        data = tree["electricity-delivered-15min/y2025"].to_dataset()
+    point = data["usage_point"].values.tolist().index("solar-home-4-electricity")
+    want = home(4).tidy().query("service == 'electricity' and flow == 'delivered'")
+    values = data["value"].isel(meter=point).to_series().dropna()
+    assert values.index.tz_localize("UTC").equals(pd.DatetimeIndex(want["start"]).tz_convert("UTC").as_unit(values.index.unit))
+    np.testing.assert_allclose(values.to_numpy(), want["value"].to_numpy(), rtol=1e-15)
+    assert data["value"].attrs["units"] == "W h"
+    assert data["value"].attrs["cell_methods"] == "time: sum"
+    assert (data["time_bnds"][:, 1] - data["time_bnds"][:, 0] == np.timedelta64(900, "s")).all()
+    array = zarr.open_group(twelve._store.path, mode="r")["electricity-delivered-15min/y2025/value"]
+    assert array.chunks == (10, 35040)
+    assert array.dtype == np.int64
+
+
+def test_a_meter_over_new_year_is_one_meter(tmp_path: Path) -> None:
+    feeds = [home(1), home(2, WINTER), Feed(between(household("lapse2024"), 1_735_257_600, 1_735_718_400))]
+    cohort = cohort_of(feeds, tmp_path / "homes.zarr")
+    assert cohort._store.years("electricity-delivered-15min") == [2024, 2025]
+    want = pd.concat([feed.tidy() for feed in feeds], ignore_index=True)
+    keys = ["usage_point", "channel", "start"]
+    got = cohort.tidy().sort_values(keys, ignore_index=True)
+    pd.testing.assert_frame_equal(got, want[got.columns.tolist()].sort_values(keys, ignore_index=True))
+
+
+def test_years_of_the_wall_clock() -> None:
+    hours = edges_of_year(3600, "Pacific/Auckland", 2025)
+    assert hours.size == 8761
+    assert str(np.datetime64(int(hours[0]), "s")) == "2024-12-31T11:00:00"
+    days = np.diff(edges_of_year(86_400, "America/New_York", 2025))
+    assert days.size == 365
+    assert sorted(set(days.tolist())) == [82_800, 86_400, 90_000]
+
+
+# Reading: again, killed, and what cannot be read --------------------------------------------------------------------------------------
+
+
+def test_what_is_in_the_store_is_not_read_again(tmp_path: Path) -> None:
+    homes = [Made(number) for number in range(5)]
+    cohort_of(homes[:3], tmp_path / "homes.zarr")
+    more = cohort_of(homes[::-1], tmp_path / "homes.zarr")
+    assert [one.times for one in homes] == [1] * 5
+    assert set(more.meters["source"]) == {f"home {number}" for number in range(5)}
+
+
+def test_files_are_told_by_their_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "in").mkdir()
+    for number in range(2):
+        home(number).to_espi(tmp_path / "in" / f"{number}.xml.gz")
+    cohort = cohort_of(str(tmp_path / "in" / "*.gz"), tmp_path / "homes.zarr")
+    assert cohort.meters["source"].unique().tolist() == ["0.xml.gz", "1.xml.gz"]
+    (tmp_path / "in" / "1.xml.gz").rename(tmp_path / "in" / "renamed.xml.gz")
+
+    def refuse(*_: Any, **__: Any) -> None:
+        pytest.fail("it was read again")
+
+    monkeypatch.setattr("smd_notebook.analysis.intake.read", refuse)
+    again = cohort_of(tmp_path / "in", tmp_path / "homes.zarr")
+    pd.testing.assert_frame_equal(again.meters, cohort.meters)
+
+
+def test_files_of_one_home_belong_together(tmp_path: Path) -> None:
+    parts = [str(tmp_path / f"{number}.xml") for number in range(2)]
+    home(1).select(end="2025-11-01").to_espi(parts[0])
+    home(1).select(start="2025-11-01").to_espi(parts[1])
+    cohort = cohort_of([parts, home(2)], tmp_path / "homes.zarr")
+    want = home(1).tidy()
+    got = cohort.select(source="source 1").tidy()
+    pd.testing.assert_frame_equal(got, want[got.columns.tolist()])
+
+
+@pytest.fixture(scope="module")
+def thirteen(tmp_path_factory: pytest.TempPathFactory) -> smd.Cohort:
+    return cohort_of([Made(number) for number in range(13)], tmp_path_factory.mktemp("thirteen") / "whole.zarr")
+
+
+class Stop(BaseException):
+    """The end of a run, such as Ctrl-C."""
+
+
+@pytest.mark.parametrize("at", ["reading", "writing", "committing", "finishing"])
+def test_a_run_that_was_stopped_leaves_what_it_finished_and_the_next_one_the_same_store(
+    tmp_path: Path, thirteen: smd.Cohort, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    homes = [Made(number) for number in range(13)]
+    broken = tmp_path / "broken.zarr"
+    with monkeypatch.context() as patch:
+        if at == "reading":
+            patch.setattr(Made, "__call__", lambda self: home(self.number) if self.number < 11 else stop())
+        elif at == "writing":  # when values of the second batch are there and their qualities are not
+            counted = iter(range(10_000))
+            real = zarr.Array.__setitem__
+            patch.setattr(zarr.Array, "__setitem__", lambda self, *rest: stop() if next(counted) == 24 else real(self, *rest))
+        elif at == "committing":
+            real_commit = Store._commit
+            patch.setattr(Store, "_commit", lambda self, records: stop() if self.records else real_commit(self, records))
+        else:
+            patch.setattr(Store, "finish", lambda _: stop())
+        with pytest.raises(Stop):
+            cohort_of(homes, broken)
+    left = smd.Cohort(broken)
+    assert left.meters["source"].nunique() == (13 if at == "finishing" else 10)
+    pd.testing.assert_frame_equal(
+        left.meters, thirteen.meters[thirteen.meters["source"].isin(left.meters["source"])].reset_index(drop=True)
+    )
+    assert left.select(service="gas").resample("1W")["value"].notna().all()
+    cohort_of(homes, broken)
+    assert content(broken) == content(thirteen._store.path)
+
+
+def stop() -> Any:
+    raise Stop
+
+
+def test_what_an_unfinished_run_wrote_is_nobody_elses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "homes.zarr"
+    cohort_of([home(1)], path)
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "_commit", lambda *_: stop())
+        with pytest.raises(Stop):  # a second row for the same table, in a year more, and tables more
+            cohort_of([Feed(between(household("lapse2024"), 1_735_257_600, 1_735_718_400)), home(4), home(3)], path)
+    cohort_of([home(5)], path)
+    cohort_of([home(1), home(5)], tmp_path / "plain.zarr")
+    found, plain = content(path), content(tmp_path / "plain.zarr")
+    assert {name: found[name] for name in found if name != "sources"} == {name: plain[name] for name in plain if name != "sources"}
+
+
+KILLED = """
+import sys, smd_notebook as smd
+if __name__ == "__main__":
+    print("ready", flush=True)
+    smd.Cohort.read(sys.argv[2] + "/*.gz", sys.argv[1], processes=int(sys.argv[3]), progress=False)
+"""
+
+
+@pytest.mark.prove
+def test_killed_at_ten_random_moments_and_resumed_the_store_is_the_same(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for number in range(60):
+        home(number).to_espi(tmp_path / "in" / f"{number:03}.xml.gz")
+    began = time.monotonic()
+    cohort_of(tmp_path / "in", tmp_path / "whole.zarr")
+    took = time.monotonic() - began
+    rng = np.random.default_rng(1)
+    killed = 0
+    for processes in ("1", "2") * 5:
+        path = tmp_path / f"killed{killed}-{processes}.zarr"
+        run = subprocess.Popen([sys.executable, "-c", KILLED, path, tmp_path / "in", processes], stdout=subprocess.PIPE)
+        assert run.stdout is not None
+        run.stdout.readline()
+        time.sleep(rng.uniform(0.5, took + 2))
+        os.kill(run.pid, signal.SIGKILL)
+        run.wait()
+        run.stdout.close()
+        killed += 1
+        if (path / "sources" / "zarr.json").exists():
+            smd.Cohort(path).findings  # noqa: B018 - it can be read
+        cohort_of(tmp_path / "in", path)
+        assert content(path) == content(tmp_path / "whole.zarr")
+    assert killed == 10
+
+
+def test_one_bad_file_is_a_finding(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    home(1).to_espi(tmp_path / "in" / "b.xml")
+    (tmp_path / "in" / "a.xml").write_text("<feed>")
+    (tmp_path / "in" / "c.txt").write_text("nothing of the kind")
+
+    def broken() -> Feed:
+        raise ZeroDivisionError("1234.5")
+
+    path = tmp_path / "homes.zarr"
+    with pytest.warns(SmdWarning, match="3 of 4 sources could not be read"):
+        cohort = cohort_of([tmp_path / "in", broken], path)
+    found = cohort.findings
+    assert found["code"].tolist() == ["source-failed"] * 3
+    assert found["severity"].tolist() == ["error"] * 3
+    assert found["source"].tolist()[:2] == ["a.xml", "c.txt"]
+    assert "BrokenXmlError" in found["message"][0]
+    assert found["message"][2].endswith("ZeroDivisionError")  # not the number
+    assert len(cohort) == 1
+    # a failure is tried again, and told of once
+    with pytest.warns(SmdWarning, match="could not be read"):
+        cohort_of([tmp_path / "in", broken, home(2)], path)
+    assert len(smd.Cohort(path).findings) == 3
+    home(3).to_espi(tmp_path / "in" / "a.xml")
+    (tmp_path / "in" / "c.txt").unlink()
+    cohort = cohort_of(tmp_path / "in", path)
+    assert "a.xml" not in set(cohort.findings["source"])
+    assert "a.xml" in set(cohort.meters["source"])
+
+
+def test_under_strict_findings_are_errors_once_all_is_stored(tmp_path: Path) -> None:
+    with smd.strict("source-failed"), pytest.raises(FindingError, match="source-failed"):
+        cohort_of([home(1), b"<feed>"], tmp_path / "homes.zarr")
+    assert len(smd.Cohort(tmp_path / "homes.zarr")) == 1
+
+
+def test_a_meter_counts_once(tmp_path: Path) -> None:
+    later = home(1).select(start="2025-11-01")
+    cohort = cohort_of([home(1), later, home(1)], tmp_path / "homes.zarr")
+    assert cohort.findings[["code", "severity", "source"]].to_numpy().tolist() == [["meter-repeated", "error", "source 2"]]
+    assert cohort.meters["n"].tolist() == [len(home(1).tidy())]
+
+
+def test_what_lies_off_the_steps_is_told_of(tmp_path: Path) -> None:
+    feed = home(1)
+    channel = feed.document.channels[0]
+    block = channel.blocks[0]
+    start = block.readings.start.copy()
+    start[3] += 60
+    moved = replace(block, readings=replace(block.readings, start=start))
+    blocks = (moved, *channel.blocks[1:])
+    shifted = Feed(replace(feed.document, channels=(replace(channel, blocks=blocks),), blocks=blocks))
+    cohort = cohort_of([shifted], tmp_path / "homes.zarr")
+    told = cohort.findings.set_index("code").loc["not-on-grid"]
+    assert (told["severity"], told["n"]) == ("warning", 1)
+    assert told["start"] == pd.Timestamp(int(start[3]), unit="s", tz="UTC")
+    assert cohort.meters["n"].tolist() == [len(feed.tidy()) - 1]
+
+
+def test_refusals(tmp_path: Path, twelve: smd.Cohort) -> None:
+    with pytest.raises(ConfigurationError, match="no cohort's store"):
+        smd.Cohort(tmp_path / "nowhere.zarr")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "letter.txt").write_text("dear")
+    with pytest.raises(ConfigurationError, match="no cohort's store"):
+        cohort_of([home(1)], tmp_path / "full")
+    home(1).to_zarr(tmp_path / "other.zarr")
+    with pytest.raises(ConfigurationError, match="a Zarr store, and no cohort's"):
+        cohort_of([home(1)], tmp_path / "other.zarr")
+    with pytest.raises(ReadError, match="nothing to read"):
+        cohort_of([], tmp_path / "new.zarr")
+    with pytest.raises(ReadError, match="int cannot be read"):
+        cohort_of(3, tmp_path / "new.zarr")
+    for options in ({"clock": "broken"}, {"dialect": "nobody"}):
+        with pytest.raises(ConfigurationError):
+            cohort_of([home(1)], tmp_path / "new.zarr", **options)
+    with pytest.raises(smd.SmdError, match="Nowhere"):
+        cohort_of([home(1)], tmp_path / "new.zarr", tz="Nowhere/Land")
+    assert not (tmp_path / "new.zarr").exists()
+    with pytest.raises(ConfigurationError, match="1 or more"):
+        twelve.apply(smd.metrics, processes=0)
+
+
+# Analysis ---------------------------------------------------------------------------------------------------------------------------
+
+
+def assert_same(got: pd.DataFrame, want: pd.DataFrame, keys: list[str]) -> None:
+    """Compare frames row by row, numbers to 1e-9."""
+    got, want = (frame.sort_values(keys, ignore_index=True, kind="stable") for frame in (got, want))
+    assert got.columns.tolist() == want.columns.tolist()
+    for name in want.columns:
+        if pd.api.types.is_float_dtype(want[name].dtype):
+            np.testing.assert_allclose(got[name], want[name], rtol=1e-9)
+        elif isinstance(want[name].dtype, pd.CategoricalDtype):
+            assert got[name].astype("str").tolist() == want[name].astype("str").tolist()
+        else:
+            pd.testing.assert_series_equal(got[name], want[name], check_freq=False)
+
+
+@pytest.mark.parametrize(
+    ("function", "options", "keys"),
+    [
+        ("profile", {"by": ("day_type",), "slot": "1h"}, ["usage_point", "channel", "day_type", "slot"]),
+        ("metrics", {}, ["usage_point", "channel", "metric"]),
+        ("metrics", {"period": "1MS", "demand_window": "1h"}, ["usage_point", "channel", "start", "metric"]),
+        ("resample", {"bins": "1D"}, ["usage_point", "channel", "start"]),
+        ("resample", {"bins": "1h", "min_coverage": 0.5}, ["usage_point", "channel", "start"]),
+    ],
+)
+def test_numbers_are_those_of_one_home(twelve: smd.Cohort, function: str, options: dict[str, Any], keys: list[str]) -> None:
+    electricity = twelve.select(service="electricity")
+    got = getattr(electricity, function)(**options)
+    homes = [home(number).tidy() for number in range(12)]
+    one = getattr(smd, function)
+    want = pd.concat([one(frame[frame["service"] == "electricity"], **options) for frame in homes], ignore_index=True)
+    assert_same(got, want, keys)
+    assert smd.cite(got).endswith("values as computed")
+
+
+def test_duration_curves_at_shares(twelve: smd.Cohort) -> None:
+    got = twelve.duration_curve(shares=(0, 0.5, 1))
+    for number in range(12):
+        curve = duration_curve(home(number))
+        for (point, channel), one in curve.groupby(["usage_point", "channel"]):
+            mine = got[(got["usage_point"] == point) & (got["channel"] == channel)]
+            want = [one["load"].max(), one.loc[one["share"] >= 0.5, "load"].iloc[0], one["load"].min()]
+            np.testing.assert_allclose(mine["load"], want, rtol=1e-9)
+    assert len(twelve.select(service="gas").duration_curve()) == 6 * 101
+    with pytest.raises(ConfigurationError, match="from 0 to 1"):
+        twelve.duration_curve(shares=(2,))
+
+
+def test_what_a_function_cannot_use_is_warned_of_or_refused(twelve: smd.Cohort) -> None:
+    with pytest.warns(SmdWarning, match="gas-delivered-1D"):
+        table = twelve.profile(by=())
+    assert table["usage_point"].nunique() == 12
+    with pytest.raises(ConfigurationError, match="longer than 1 h"):
+        twelve.select(service="gas").profile()
+
+
+def test_missing_ends_are_kept(tmp_path: Path) -> None:
+    """Coverage is of the time from the first interval to the last, also where these have no value."""
+    feed = home(2)
+    channel = feed.document.channels[0]
+    first = channel.blocks[0]
+    value = first.readings.value.copy()
+    value[:5] = MISSING
+    blocks = (replace(first, readings=replace(first.readings, value=value)), *channel.blocks[1:])
+    holed = Feed(replace(feed.document, channels=(replace(channel, blocks=blocks),), blocks=blocks))
+    cohort = cohort_of([holed], tmp_path / "homes.zarr")
+    assert_same(cohort.metrics(), smd.metrics(holed), ["metric"])
+    assert cohort.meters["coverage"][0] == pytest.approx(1 - 5 / len(feed.tidy()))
+
+
+# Selection and groups ------------------------------------------------------------------------------------------------------------------
+
+
+def test_selection_attributes_and_groups(twelve: smd.Cohort) -> None:
+    table = pd.DataFrame({"county": ["Yolo", "Solano"] * 4}, index=[f"{NAMES[n % 4]}-{n}-electricity" for n in range(8)])
+    cohort = twelve.select(service="electricity", flow="delivered").with_attributes(table)
+    assert len(cohort) == 12
+    assert cohort.meters["county"].notna().sum() == 8
+    found = {name: some.meters["usage_point"].nunique() for name, some in cohort.groups("county")}
+    assert found == {"Solano": 4, "Yolo": 4}
+    chosen = cohort.select(cohort.meters["row"].to_numpy() % 2 == 0, county=["Yolo", "Solano"])
+    assert set(chosen.resample("1W")["usage_point"]) == set(chosen.meters["usage_point"])
+    assert "county" not in twelve.meters
+    by_column = twelve.with_attributes(pd.DataFrame({"source": ["source 1"], "size": [120]}), on="source")
+    assert by_column.meters.loc[by_column.meters["source"] == "source 1", "size"].eq(120).all()
+
+
+def test_refused_selections(twelve: smd.Cohort) -> None:
+    for call, words in (
+        (lambda: twelve.select(colour="red"), "no 'colour'"),
+        (lambda: twelve.select(service="water"), "no meter is left"),
+        (lambda: twelve.select(np.ones(3, dtype=bool)), "for each meter"),
+        (lambda: list(twelve.groups("colour")), "no 'colour'"),
+        (lambda: twelve.with_attributes(pd.DataFrame({"a": [1]}, index=["nobody"])), "knows none"),
+        (lambda: twelve.with_attributes(pd.DataFrame({"a": [1, 2]}, index=["x", "x"])), "one row for each"),
+        (lambda: twelve.with_attributes(pd.DataFrame({"zone": [1]}, index=["x"])), "already"),
+    ):
+        with pytest.raises(ConfigurationError, match=words):
+            call()  # type: ignore[no-untyped-call]
+
+
+# Sample cohort, and other processes ---------------------------------------------------------------------------------------------------
+
+
+def test_homes_of_a_sample_cohort_are_those_of_sample() -> None:
+    homes = smd.sample_cohort(8, seed=3)
+    assert [one.name for one in homes[:2]] == ["solar-home 3000000", "ev-home 3000001"]
+    assert len({one.sha256 for one in [*homes, *smd.sample_cohort(8, seed=4)]}) == 16
+    assert homes[7]().tidy().equals(smd.sample("apartment", seed=3_000_007).tidy())
+    with pytest.raises(ConfigurationError):
+        smd.sample_cohort(0)
+
+
+def test_two_processes_make_the_same_store(tmp_path: Path) -> None:
+    homes = smd.sample_cohort(12, seed=2)[2::4] + smd.sample_cohort(12, seed=2)[3::4]
+    cohort_of(homes, tmp_path / "one.zarr")
+    two = smd.Cohort.read(homes, tmp_path / "two.zarr", processes=2, progress=False)
+    assert content(tmp_path / "one.zarr") == content(tmp_path / "two.zarr")
+    assert two.meters["source"].tolist()[0] == "heat-pump-home 2000002"

@@ -1,0 +1,57 @@
+"""Work in pieces: in order, whoever does it, and whoever dies of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from smd_notebook.analysis.workers import in_order
+from smd_notebook.errors import ConfigurationError, SmdError
+
+
+def square(number: int) -> int:
+    return number * number
+
+
+def die_once(number: int, folder: str) -> int:
+    """Kill the process the first time that it comes to number 3."""
+    mark = Path(folder) / "died"
+    if number == 3 and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number * number
+
+
+def die(_: int) -> int:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return 0
+
+
+def test_in_this_process() -> None:
+    assert list(in_order(square, ((number,) for number in range(5)), processes=1)) == [0, 1, 4, 9, 16]
+    with pytest.raises(ConfigurationError):
+        list(in_order(square, [], processes=0))
+
+
+def test_a_dead_worker_costs_time_and_no_result(tmp_path: Path) -> None:
+    pieces = ((number, str(tmp_path)) for number in range(9))
+    assert list(in_order(die_once, pieces, processes=2)) == [number * number for number in range(9)]
+    assert (tmp_path / "died").exists()
+
+
+@pytest.mark.prove
+def test_workers_that_always_die_are_an_error() -> None:
+    with pytest.raises(SmdError, match="again and again"):
+        list(in_order(die, ((number,) for number in range(3)), processes=2))
+
+
+def test_a_cluster_whose_worker_is_killed(tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "silence_logs": 50}
+    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
+        pieces = ((number, str(tmp_path)) for number in range(9))
+        assert list(in_order(die_once, pieces, client=client)) == [number * number for number in range(9)]
+    assert (tmp_path / "died").exists()
