@@ -13,6 +13,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
+import smd_notebook as smd
 from smd_notebook.access.fapi import FapiSession
 from smd_notebook.errors import (
     AuthorizationError,
@@ -27,6 +28,7 @@ from smd_notebook.errors import (
     StateMismatch,
     Unavailable,
 )
+from smd_notebook.espi.resources import Secret
 from tests.wire import Answer, Request, Server, folder, reply
 
 BACK = "https://app.example/callback"
@@ -296,3 +298,36 @@ def test_what_cannot_be(issuer: Issuer) -> None:
         issuer.session().authorization_url(BACK)
     with pytest.raises(StateMismatch, match="no consent was begun"):
         issuer.session().exchange(f"{BACK}?code=CANARY-code&state=x")
+
+
+# -- the practice utility as a FAPI provider -----------------------------------------------------------------------------------------------
+
+
+def test_the_practice_utility_as_a_fapi_provider() -> None:
+    with smd.Sandbox(households=["apartment"], variants=["fapi"]) as utility:
+        about, origin = utility.describe(), utility.custodian.origins[0]
+        issuer = origin.removesuffix(":443")
+        common = {
+            "issuer_url": issuer,
+            "client_id": about["client_id"],
+            "requested_scopes": "usage",
+            "origins": (origin,),
+            "ca_bundle": about["ca"],
+        }
+        fapi = FapiSession(certificate=about["certificate"], private_key=about["key"], **common)
+        reply = fapi.session.get(about["resource_endpoint"] + "/ReadServiceStatus")
+        assert (reply.status_code, b"<currentStatus>1<" in reply.content) == (200, True)
+        known = fapi.introspect()
+        assert (known["active"], known["cnf"]) == (True, {"x5t#S256": fapi.thumbprint})
+        assert fapi.introspect(Secret("another")) == {"active": False}
+        utility.clock.advance(3601)
+        assert fapi.session.get(about["resource_endpoint"] + "/ReadServiceStatus").status_code == 200  # renewed when it was refused
+        other = FapiSession(certificate=about["inbox_certificate"], private_key=about["inbox_key"], **common)
+        with pytest.raises(AuthorizationError, match="does not know this client"):
+            other.token()
+        shown = {"Authorization": f"Bearer {fapi.token().reveal()}"}
+        assert other.plain_session.get(about["resource_endpoint"] + "/ReadServiceStatus", headers=shown).status_code == 401
+        for session in (fapi, other):
+            for one in (session.session, session.plain_session, session._public, session._oauth):
+                if one is not None:
+                    one.close()

@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, NoReturn, cast
+from typing import Any, Literal, NamedTuple, NoReturn, Self, cast
 from urllib.parse import urlencode, urlsplit
 
 import requests
@@ -168,6 +168,18 @@ class FapiSession:
         )
         hide(passphrase)
         guard_logs()
+
+    def close(self) -> None:
+        """Close the connections that are kept open."""
+        for one in (self.session, self.plain_session, self._public, self._oauth):
+            if one is not None:
+                one.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def __repr__(self) -> str:
         return f"FapiSession({self.issuer!r}, {self.client_id!r})"

@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
-from smd_notebook.practice import tokens
+from smd_notebook.practice import provider, tokens
 from smd_notebook.practice.call import JSON, Call, Stop, says
 from smd_notebook.practice.certificates import thumbprint
 from smd_notebook.practice.faults import Fault
@@ -94,12 +94,19 @@ class Api:
 
     def _dispatch(self, call: Call) -> Response:
         request, utility = call.request, self._utility
-        shown = request.environ.get("SSL_CLIENT_CERT")
-        if not shown or thumbprint(shown) != self._registered:
+        shown, fapi = request.environ.get("SSL_CLIENT_CERT"), "fapi" in call.variants
+        if fapi and request.path == provider.METADATA:  # public, as metadata is
+            return provider.metadata(call)
+        registered = shown is not None and thumbprint(shown) == self._registered
+        if fapi:
+            provider.check_certificate(registered=registered, token=request.path.endswith(("/token", provider.INTROSPECTION)))
+        elif not registered:
             raise says(400, '"Invalid Certificate"', JSON)
         if utility.counter is not None and (early := utility.counter.wait()):
             named = {} if "no-retry-after" in call.variants else {"Retry_After": str(int(early) + 1)}
             raise says(503 if "limit-503" in call.variants else 429, **named)
+        if fapi and request.path == provider.INTROSPECTION:
+            return provider.introspection(call, self._registered)
         try:
             endpoint, values = self._map.match(request.path, request.method)
         except HTTPException as error:

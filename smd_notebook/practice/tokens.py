@@ -50,6 +50,10 @@ def _parameters(call: Call) -> dict[str, str]:
 def _check_client(call: Call, parameters: dict[str, str]) -> None:
     """Check who asks; the words are PG&E's."""
     application = call.utility.application
+    if "fapi" in call.variants:  # the certificate has proved who asks
+        if parameters.get("client_id") != application.client_id:
+            raise _refusal(call, 401, "invalid_client", "client_id is not that of the certificate")
+        return
     basic = call.request.authorization
     if "post-credentials" in call.variants:
         shown = parameters.get("client_id", ""), parameters.get("client_secret", "")
@@ -64,7 +68,7 @@ def _check_client(call: Call, parameters: dict[str, str]) -> None:
 
 
 def _client(call: Call) -> dict[str, Any]:
-    name = "access_token" if "plain-access-token" in call.variants else "client_access_token"
+    name = "access_token" if call.variants & {"plain-access-token", "fapi"} else "client_access_token"
     token = call.utility.grants.issue("client", TOKEN_LIFETIME)
     return {name: token, "expires_in": TOKEN_LIFETIME, "scope": _CLIENT_SCOPE, "token_type": "Bearer"}
 

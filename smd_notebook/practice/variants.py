@@ -30,6 +30,7 @@ VARIANTS: dict[str, str] = {
     "no-retry-after": "replies to who is too fast name no time (otherwise `Retry-After`, in seconds)",
     "self-access": "the first customer is the third party itself: its data is granted from the start, and the Authorization names the Bulk",
     "second-periods": "an Authorization's periods are in seconds, as the standard says (otherwise in milliseconds, as at PG&E)",
+    "fapi": "the API has metadata and introspection, asks for no secret, and binds tokens to the certificate (otherwise PG&E's way)",
     "tls-1.2": "the API speaks TLS 1.2 only (otherwise also 1.3)",
 }
 _EXCLUDE = (("query-parameters", "body-parameters"), ("iso-windows", "epoch-windows"), ("sync-batch", "async-batch"))
