@@ -327,7 +327,5 @@ def test_the_practice_utility_as_a_fapi_provider() -> None:
             other.token()
         shown = {"Authorization": f"Bearer {fapi.token().reveal()}"}
         assert other.plain_session.get(about["resource_endpoint"] + "/ReadServiceStatus", headers=shown).status_code == 401
-        for session in (fapi, other):
-            for one in (session.session, session.plain_session, session._public, session._oauth):
-                if one is not None:
-                    one.close()
+        fapi.close()
+        other.close()
