@@ -124,15 +124,14 @@ def diagnose(channel: Channel, zone: str | None) -> Verdict:
         IANA zone of the place; None where it is not known, and then little can be.
     """
     verdict = _verdict(channel, zone)
-    if (
-        zone is None
-        or not verdict.evidence
-        or verdict.hypothesis == "download"
-        or not (shape := shape_of(channel, verdict.hypothesis, zone))
-    ):
+    if zone is None or not verdict.evidence or verdict.hypothesis == "download":
         return verdict
-    # shapes support; where days begin could also be an odd habit of the utility's, and is not enough against the night
-    conclusive = verdict.conclusive and not (verdict.by_days and shape.fits is False)
+    shape = shape_of(channel, verdict.hypothesis, zone)
+    if shape is None or (shape.flat and not verdict.by_days):
+        return verdict
+    # shapes support; where days begin could also be an odd habit of the utility's, and is not enough against the night, nor where
+    # hours are there to show one and do not
+    conclusive = verdict.conclusive and not (verdict.by_days and (shape.flat or shape.fits is False))
     return replace(verdict, conclusive=conclusive, evidence=(*verdict.evidence, shape.words))
 
 

@@ -36,10 +36,13 @@ class Shape:
         Whether it is as one expects by that clock and not by the declared one; None where both are alike in that.
     words : str
         The same in words and numbers.
+    flat : bool
+        Whether days have no shape to speak of, though one could be seen.
     """
 
     fits: bool | None
     words: str
+    flat: bool = False
 
 
 def shape_of(channel: Channel, hypothesis: str, zone: str) -> Shape | None:
@@ -65,7 +68,7 @@ def shape_of(channel: Channel, hypothesis: str, zone: str) -> Shape | None:
     sun = channel.flow == "received"
     hours = [_hour(clock + offsets_at(zone, clock), value, sun=sun) for clock in (undo(hypothesis, start, zone), start)]
     if hours[0] is None or hours[1] is None:
-        return None
+        return Shape(None, "no daily shape shows where one could, which leaves nothing else to speak for a clock", flat=True)
     then, now = int(hours[0]), int(hours[1])
     usual = _NOON if sun else _NIGHT
     fits: bool | None = then in usual

@@ -19,6 +19,7 @@ from smd_notebook.diagnosis import Verdict, diagnose
 from smd_notebook.errors import ConfigurationError, SmdWarning
 from smd_notebook.espi.channels import concatenated
 from smd_notebook.repairs import with_clock
+from smd_notebook.shapes import shape_of
 
 from .clocks import case, channel, correct, quiet, written
 
@@ -162,10 +163,10 @@ def test_standard_time_is_proved_by_where_days_begin_in_winter_and_in_summer(
     zone: str, winter: int, summer: int, hour: str, shape: str
 ) -> None:
     verdict = verdict_of(zone, "standard", cut="local days", shape=shape)
-    assert (verdict.hypothesis, verdict.conclusive) == ("standard", True)
+    assert (verdict.hypothesis, verdict.conclusive) == ("standard", shape != "flat")
     assert f"{winter} blocks, days or bills in winter and {summer} in summer begin at midnight in {zone}" in verdict.evidence[0]
     assert f"would begin at {hour}" in verdict.evidence[0]
-    assert len(verdict.evidence) == (1 if shape == "flat" else 2)
+    assert len(verdict.evidence) == 2
 
 
 @pytest.mark.parametrize(
@@ -209,6 +210,26 @@ def test_a_wrong_night_withholds_what_rests_on_where_days_begin() -> None:
         assert verdict.settles
 
 
+def test_hours_without_a_shape_withhold_what_rests_on_where_days_begin() -> None:
+    """The same right file with constant values: nothing in it tells it from a wrong one."""
+    verdict = verdict_of("America/Los_Angeles", "utc", cut="days of the file", shape="flat", first=(2021, 7, 1, 16))
+    assert (verdict.hypothesis, verdict.conclusive) == ("standard", False)
+    assert verdict.evidence[1] == "no daily shape shows where one could, which leaves nothing else to speak for a clock"
+    assert verdict.settles
+
+
+def test_only_hours_of_electricity_can_show_a_shape() -> None:
+    zone = "America/Los_Angeles"
+    hours = list(range(0, 30 * 86_400, 3600))
+    electric = channel(hours, hours, [3600] * len(hours), zone, "hourly", "one", "flat")
+    shape = shape_of(electric, "standard", zone)
+    assert shape is not None
+    assert shape.flat
+    assert shape_of(replace(electric, service="gas"), "standard", zone) is None
+    days = hours[::24] * 10  # as many readings
+    assert shape_of(channel(days, days, [86_400] * len(days), zone, "hourly", "one", "flat"), "standard", zone) is None
+
+
 @pytest.mark.parametrize("hypothesis", ["utc", "wall", "standard", "as:America/New_York"])
 @pytest.mark.parametrize("cut", ["one", "local days", "utc days"])
 def test_the_daily_shape_never_proves_anything(hypothesis: str, cut: str) -> None:
@@ -216,8 +237,8 @@ def test_the_daily_shape_never_proves_anything(hypothesis: str, cut: str) -> Non
     for zone, days in (("America/Los_Angeles", 365), ("America/Phoenix", 365), ("America/Los_Angeles", 20)):
         with_night, flat = (verdict_of(zone, hypothesis, cut=cut, shape=shape, days=days) for shape in ("night", "flat"))
         assert with_night.hypothesis == flat.hypothesis
-        assert with_night.conclusive <= flat.conclusive
-        assert with_night.evidence[: len(flat.evidence)] == flat.evidence
+        assert with_night.conclusive <= (flat.conclusive or flat.by_days)  # of where days begin, a wrong night or none is doubt enough
+        assert with_night.evidence[0] == flat.evidence[0] if flat.evidence else not with_night.evidence
         if hypothesis in ("wall", "standard") and with_night.hypothesis == hypothesis:  # another zone's hours may be night as well
             assert "the daily shape agrees, which proves nothing by itself: least is used about 02:00" in with_night.evidence[-1]
 
