@@ -409,6 +409,9 @@ def test_what_is_no_tidy_frame():
         resample([1, 2], "1D")
     with pytest.raises(TimeZoneError, match="no time zone"):
         resample(frame.assign(start=frame["start"].dt.tz_localize(None)), "1D")
+    elsewhere = regular("2024-01-01", 4, 1.0, zone="Asia/Tokyo", usage_point="2")
+    with pytest.raises(TimeZoneError, match="several zones"):
+        resample(pd.concat([frame, elsewhere]), "1D")
     for wrong in ({"min_coverage": 2}, {"scale": "up"}, {"overlaps": "drop"}):
         with pytest.raises(ConfigurationError):
             resample(frame, "1D", **wrong)

@@ -210,6 +210,14 @@ def test_exports() -> None:
     assert not any("export" in text for text in passport(lines)["a real bill has besides"])
 
 
+def test_exports_of_a_meter_without_imports_are_named() -> None:
+    parts = [("1", "delivered"), ("1", "received"), ("2", "received")]
+    frame = pd.concat([lapse_frame(flow, flow=flow, usage_point=point) for point, flow in parts], ignore_index=True)
+    lines = bill(frame, load_tariff("E-ELEC", on=ON), cycles=[("2024-01-01", "2024-01-31")], rates_as_of=ON)
+    assert set(lines["usage_point"]) == {"1"}
+    assert passport(lines)["channels not billed"] == ["electricity received"]
+
+
 def test_the_passport_says_what_is_left_out() -> None:
     lines = bill(lapse_frame(), load_tariff("EV2-A", on=ON), cycles="1MS", rates_as_of=ON)
     text = smd.cite(lines)

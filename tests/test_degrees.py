@@ -132,3 +132,18 @@ def test_a_day_without_temperature_has_no_fit() -> None:
 def test_what_is_refused(frame, options, error, text: str) -> None:
     with pytest.raises(error, match=text):
         degree_day_models(frame, weather(), **({"unit": "degF"} | options))
+
+
+def test_meters_that_share_a_label_keep_their_models() -> None:
+    frame = pd.concat([home(usage_point="A"), home(cooling=0, usage_point="B")], ignore_index=True)
+    found = degree_days(frame, weather(), unit="degF")
+    told = json.loads(found.attrs["passport"])["inputs"]["models"]
+    assert {name: model["model"] for name, model in told.items()} == {
+        "electricity delivered": "heating and cooling",
+        "electricity delivered (meter 2)": "heating",
+    }
+
+
+def test_a_home_that_feeds_in_has_a_mean() -> None:
+    models = degree_day_models(home(heating=0, cooling=0, flow="net").assign(value=-1000.0), weather(), unit="degF")
+    assert models.loc[models["qualified"], ["model", "intercept"]].to_numpy().tolist() == [["intercept", pytest.approx(-24_000)]]

@@ -154,3 +154,13 @@ def test_published_rules_say_what_they_are() -> None:
     for rule in DR_RULES.values():
         assert rule.source
         assert "read in a public source" in rule.status
+
+
+def test_a_slot_that_the_clock_shortens_is_compared_with_its_own() -> None:
+    """On Lord Howe Island the clock jumps from 2:00 to 2:30; 100 W for each hour since midnight."""
+    frame = regular("2024-09-01", 48 * 40, 0.0, length="30min", zone="Australia/Lord_Howe")
+    frame["value"] = frame["start"].dt.hour * 50.0
+    event = ("2024-10-06 17:00", "2024-10-06 20:00")
+    found = dr_baseline(frame, event, x_of_y=(3, 3), window=None, cap=None, lookback=30, slot="1h")
+    assert found["start"].dt.strftime("%H:%M").tolist()[:4] == ["00:00", "01:00", "02:30", "03:00"]
+    assert found["raw"].tolist()[:4] == [0, 100, 200, 300]

@@ -86,3 +86,9 @@ def test_days_for_r(tmp_path: Path) -> None:
     assert (spring["hours"], spring["value"], spring["start_utc"]) == ("23.0", "16493.0", "2024-03-10T08:00:00Z")
     with pytest.raises(UnitError):
         to_r(frame, tmp_path / "x.csv", channel="none")
+
+
+def test_meters_that_share_a_label_are_told_apart_by_usage_point() -> None:
+    frame = pd.concat([regular("2024-01-01", 48, 1.0, length="1h", usage_point=point) for point in "12"])
+    with pytest.raises(ConfigurationError, match="usage_point"):
+        to_opendsm(frame, pd.Series(15.0, index=pd.date_range("2024-01-01", periods=48, freq="h", tz=ZONE)))

@@ -196,3 +196,13 @@ def test_coincidence_lies_between_its_bounds_whatever_the_order(values, dice):
         assert found["coincidence_factor"] * found["diversity_factor"] == pytest.approx(1)
     else:
         assert np.isnan(found["coincidence_factor"])
+
+
+def test_bins_in_part_coincide():
+    """One meter begins at 2:00, so that its first four hours are covered by half; 1 kW and 2 kW are 3 kW at any time."""
+    late = regular("2024-01-15 02:00", 10, 1000.0, length="1h", usage_point="late")
+    early = regular("2024-01-15", 12, 2000.0, length="1h", usage_point="early")
+    table = coincidence(resample(pd.concat([late, early]), "4h"), min_coverage=0.5)
+    assert group(table)["group_max"] == 3000
+    assert group(table)["coincidence_factor"] == 1
+    assert table["at"].iloc[0] == pd.Timestamp("2024-01-15", tz=ZONE)

@@ -208,3 +208,18 @@ def test_labels_do_not_matter():
         pd.testing.assert_frame_equal(*pair)
     renamed = metrics(frame.assign(channel=frame["channel"].str.upper(), usage_point="x"))
     assert renamed["value"].tolist() == pytest.approx(one["value"].tolist(), nan_ok=True)
+
+
+def test_no_sliding_window_with_a_bin_in_part():
+    """Of the hour from 1:00 only the first half was metered, at 1800 W: no two hours with it are metered in full."""
+    halves = regular("2024-01-15", 10, [50.0, 50, 900, 0, 10, 10, 10, 10, 10, 10], length="30min").drop(index=3)
+    found = by_name(smd.metrics(resample(halves, "1h"), demand_window="sliding 2h", min_coverage=0.4))
+    assert found["value"]["max"] == 20
+    assert found["at"]["max"] == pd.Timestamp("2024-01-15 02:00", tz=ZONE)
+
+
+def test_a_first_day_in_part_counts_like_a_last_one():
+    """22, 24 and 22 hours: nine tenths of each day."""
+    found = by_name(smd.metrics(regular("2024-01-15 02:00", 68, 100.0, length="1h"), min_coverage=0.9))
+    assert (found["value"]["days"], found["coverage"]["days"]) == (3, 1)
+    assert found["value"]["base_near_base"] == 100

@@ -137,3 +137,10 @@ def test_duration_with_gaps_and_mixed_lengths():
     assert curve.y.tolist()[:2] == pytest.approx([0.8, 0.8])
     assert curve.x.tolist()[:2] == [0, 50]  # an hour of two
     assert "overage 50.0 %" in figure.layout.title.subtitle.text
+
+
+def test_nothing_but_missing_values_is_refused():
+    frame = regular("2024-01-01", 48, np.nan, length="1h")
+    for draw in (plot.profile, plot.duration):
+        with pytest.raises(ConfigurationError, match="no values to draw"):
+            draw(frame)

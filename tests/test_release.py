@@ -11,7 +11,7 @@ import pytest
 import smd_notebook as smd
 from smd_notebook.analysis import release_screen, resample
 from smd_notebook.analysis.release import why_withheld
-from smd_notebook.errors import ConfigurationError, SmdWarning, UnitError
+from smd_notebook.errors import ConfigurationError, SmdError, SmdWarning, UnitError
 
 from .tidy import regular
 
@@ -152,3 +152,15 @@ def test_refusals() -> None:
         release_screen(frame, min_coverage=2)
     with pytest.raises(UnitError, match="running total"):
         release_screen(homes([1.0], measure="register"))
+
+
+def test_no_amount_counts_twice() -> None:
+    frame = homes([1.0] * 100)
+    with pytest.raises(SmdError, match="overlap"):
+        release_screen(pd.concat([frame, frame.iloc[:1]]))
+
+
+def test_times_as_objects() -> None:
+    frame = homes([1.0] * 100)
+    objects = frame.assign(start=frame["start"].astype(object), end=frame["end"].astype(object))
+    assert release_screen(objects)["value"].tolist() == [100.0, 100.0]

@@ -8,7 +8,7 @@ import pytest
 
 import smd_notebook as smd
 from smd_notebook.analysis import screen
-from smd_notebook.errors import ConfigurationError, UnitError
+from smd_notebook.errors import ConfigurationError, SmdError, UnitError
 
 from .tidy import lapse_frame, regular
 
@@ -45,3 +45,9 @@ def test_what_is_refused() -> None:
         screen(lapse_frame(), ev_power=0, ev_hours=3)
     with pytest.raises(UnitError, match="no channel of electric"):
         screen(regular("2024-01-01", 24, 1.0, service="gas", unit="therm"), ev_power=7, ev_hours=3)
+
+
+def test_no_energy_counts_twice() -> None:
+    frame = regular("2024-01-01", 8, 8000.0, length="1h", flow="received")
+    with pytest.raises(SmdError, match="overlap"):
+        screen(pd.concat([frame, frame.iloc[2:4]]), ev_power=7, ev_hours=3)

@@ -148,7 +148,7 @@ def tou_shares(x: Any, tariff: Tariff) -> pd.DataFrame:
     billed = []
     for one, head, factor in _electric(frame):
         hours = _hours(one, head, factor)
-        billed.append(hours.channel)
+        billed.append((hours.usage_point, hours.channel))
         number, names = _periods(hours, tariff)
         sizes = [np.bincount(number, weights=weights, minlength=len(names)) for weights in (hours.energy, hours.covered, hours.length)]
         total = hours.energy.sum()
@@ -168,9 +168,10 @@ def tou_shares(x: Any, tariff: Tariff) -> pd.DataFrame:
     return stamp(pd.DataFrame(rows), definition=f"energy by {_RULE}", inputs=inputs, source=tariff.source)
 
 
-def _others(frame: pd.DataFrame, billed: Sequence[str]) -> list[str]:
-    """Return the channels that are not among these."""
-    return [str(label) for label in frame["channel"].unique() if label not in set(billed)]
+def _others(frame: pd.DataFrame, billed: Sequence[tuple[str, str]]) -> list[str]:
+    """Return the labels of the channels that are not among these pairs of usage point and label."""
+    pairs = frame[["usage_point", "channel"]].drop_duplicates().itertuples(index=False, name=None)
+    return list(dict.fromkeys(str(label) for point, label in pairs if (str(point), str(label)) not in billed))
 
 
 # -- bills -----------------------------------------------------------------------------------------------------------------------------
@@ -276,7 +277,7 @@ def bill(
     if export_price is None and any("received" in known for known in points.values()):
         left_out.append("credit for exports (no export_price was given)")
     heads = [(one, head) for known in points.values() if "import" in known for one, head, _ in known.values()]
-    billed = [str(head["channel"]) for _, head in heads]
+    billed = [(str(head["usage_point"]), str(head["channel"])) for _, head in heads]
     inputs = {
         "tariff": tariff.name,
         "zone": ", ".join(sorted({_zone(one, head) for one, head in heads})),

@@ -106,7 +106,7 @@ def _candidates(value: Floats, degrees: Floats, points: list[float]) -> Iterator
         if high is not None:
             row["cooling_slope"] = slopes[-1]
         bad = "degrees are alike on all days" if rank <= len(columns) else "a slope is not positive" if min(slopes, default=1) <= 0 else ""
-        bad = bad or ("the intercept is negative" if fit["intercept"] < 0 else "")
+        bad = bad or ("the intercept is negative" if columns and fit["intercept"] < 0 else "")  # a mean may be, where more is fed in
         yield row | {"qualified": not bad, "reason": bad}
 
 
@@ -253,7 +253,8 @@ def degree_days(
     (366, 13)
     """
     models = degree_day_models(x, temperature, unit=unit, balance_points=balance_points, scale=scale, channel=channel)
-    parts, told = [], {}
+    parts: list[pd.DataFrame] = []
+    told: dict[str, Any] = {}
     for days, degrees in _daily(x, temperature, channel, scale):
         point, label = str(days["usage_point"].iloc[0]), str(days["channel"].iloc[0])
         best = models[(models["usage_point"] == point) & (models["channel"] == label)].iloc[0]
@@ -268,8 +269,9 @@ def degree_days(
             if pd.notna(best[slope])
         ]
         out["fitted"] = best["intercept"] + sum(slopes) if slopes else np.where(np.isnan(degrees), np.nan, best["intercept"])
-        numbers = ("heating_balance", "cooling_balance", *_FIT, "n_days", "n_missing")
-        told[label] = {"model": str(best["model"])} | {name: float(best[name]) for name in numbers if pd.notna(best[name])}
+        known = ("heating_balance", "cooling_balance", *_FIT, "n_days", "n_missing")
+        name = label if label not in told else f"{label} (meter {len(parts) + 1})"  # never the meter's own identifier
+        told[name] = {"model": str(best["model"])} | {name: float(best[name]) for name in known if pd.notna(best[name])}
         parts.append(out)
     inputs = {"temperature in": unit, "scale": scale, "models": told}
     return stamp(pd.concat(parts, ignore_index=True), definition="days and their degree-day model", inputs=inputs, source=_SOURCE)

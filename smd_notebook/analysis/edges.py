@@ -30,7 +30,11 @@ _NAMES = 'Use "15min", "1h", "4h", "1D", "1W", "1MS", "1YS", "bill", or a list o
 
 def utc_us(times: pd.Series[Any]) -> Ints:
     """Return tz-aware times as microseconds of UTC."""
-    index = pd.DatetimeIndex(times)
+    try:
+        index = pd.DatetimeIndex(times)
+    except ValueError as error:  # frames of several zones, put together
+        text = "the times are of several zones, or some have none"
+        raise TimeZoneError(text, hint='Bring start and end to one: pd.to_datetime(frame["start"], utc=True); "zone" stays.') from error
     if index.tz is None:
         raise TimeZoneError("the times have no time zone", hint='Say which one they are in: frame["start"].dt.tz_localize(...).')
     return np.asarray((index if index.unit == "us" else index.as_unit("us")).asi8)

@@ -178,7 +178,7 @@ def dr_baseline(
     chosen = _chosen(candidates, matrix, phase == "event", count, choice)
     raw = matrix.loc[chosen].to_numpy().mean(axis=0)
     ratio, capped = (1.0, False) if window is None else _ratio(matrix, raw, phase == "window", day, cap)
-    place = np.searchsorted(slots, wall_us(utc_us(actual["start"]), zone) % _DAY)
+    place = wall_us(utc_us(actual["start"]), zone) % _DAY // step  # where the clock jumps, a slot may begin late
     out = actual[["usage_point", "channel", "zone", "start", "end"]].copy()
     out["phase"], out["actual"] = phase[place].astype(str), actual["mean_power"]
     out["raw"], out["baseline"] = raw[place], raw[place] * ratio

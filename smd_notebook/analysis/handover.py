@@ -95,8 +95,9 @@ def to_opendsm(
         raise ConfigurationError(f"temperature in {unit!r} is not known", hint='unit="degC" or "degF".')
     found = list(_adding(x, channel))
     if len(found) != 1:
-        labels = ", ".join(repr(str(one["channel"].iloc[0])) for one in found)
-        raise ConfigurationError(f"opendsm takes one channel, and there are {len(found)}", hint=f"channel= is one of {labels}.")
+        labels = sorted({repr(str(one["channel"].iloc[0])) for one in found})
+        hint = f"channel= is one of {', '.join(labels)}." if len(labels) == len(found) else "Select one: feed.select(usage_point=...)."
+        raise ConfigurationError(f"opendsm takes one channel, and there are {len(found)}", hint=hint)
     days = resample(found[0], "1D", min_coverage=0 if scale else 1, scale=scale)
     head = days.iloc[0]
     zone = check_zone(str(head["zone"]) if pd.notna(head["zone"]) else str(pd.DatetimeIndex(days["start"]).tz))

@@ -219,8 +219,8 @@ def coincidence(x: Any, *, min_share: float = 1.0, min_coverage: float = 1.0) ->
     for row, one in enumerate(found):
         place = np.searchsorted(times, one.found.start)
         matrix[row, place] = one.rate
-        length[place] = np.maximum(length[place], one.found.end - one.found.start)
-    unlike = any((length[np.searchsorted(times, one.found.start)] != one.found.end - one.found.start).any() for one in found)
+        length[place] = np.maximum(length[place], one.found.native)
+    unlike = any((length[np.searchsorted(times, one.found.start)] != one.found.native).any() for one in found)
     if unlike or (times[1:] < (times + length)[:-1]).any():
         text = "the intervals do not line up: they differ in length or start"
         raise UnitError(text, hint='Bring them to one step first: smd.resample(x, "1h").')

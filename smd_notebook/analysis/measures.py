@@ -235,8 +235,9 @@ def _windows(one: Series, window: _Window) -> tuple[Ints, Floats]:
     size = int(window.length // lengths[0])
     if one.rate.size < size:
         return np.empty(0, dtype="i8"), np.empty(0)
-    # as many intervals as fill the window, and no overlaps: they do so if the last ends when the window does
-    whole = one.found.end[size - 1 :] - one.found.start[: one.rate.size - size + 1] == window.length
+    # as many intervals as fill the window, and no overlaps: they do so if the last ends when the window does, and none is cut short
+    met = np.lib.stride_tricks.sliding_window_view(one.found.end - one.found.start, size).sum(axis=1) == window.length
+    whole = met & (one.found.end[size - 1 :] - one.found.start[: met.size] == window.length)
     mean = np.lib.stride_tricks.sliding_window_view(one.rate, size).mean(axis=1)
     return one.found.start[: mean.size][whole], mean[whole]
 
@@ -249,8 +250,9 @@ def _period(
     length, rate = cut.length[here], cut.rate[here]
     covered = int(length.sum())
     coverage = covered / (last - first)
-    days = slice(*np.searchsorted(cut.days.edges[:-1], [first, last]).tolist())
-    in_days = int(np.diff(cut.days.edges)[days][cut.counts[days]].sum()) / (last - first)
+    # a day belongs to the period in which it begins; the first, which may begin before the first interval does, to the first period
+    days = slice(*np.searchsorted(np.maximum(cut.days.edges[:-1], one.first), [first, last]).tolist())
+    in_days = float((np.diff(cut.days.edges) * cut.days.coverage)[days][cut.counts[days]].sum()) / (last - first)
     found = _values(cut, here, days)
     interval = _NEVER
     if peaks is None or window is None:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from smd_notebook.analysis.bins import tidy_frame, why_not
 from smd_notebook.analysis.passport import stamp
+from smd_notebook.analysis.series import series_of
 from smd_notebook.errors import ConfigurationError, UnitError, warn
 
 if TYPE_CHECKING:
@@ -108,6 +109,8 @@ def release_screen(
         If `x` is no tidy frame and not in bins, there is no such rule, or a usage point has no group.
     UnitError
         If a channel holds what cannot be added.
+    SmdError
+        If intervals of a channel overlap.
 
     Warns
     -----
@@ -137,8 +140,6 @@ def release_screen(
     '99 customers, and 100 are needed'
     """
     fewest = least(customers)
-    if not 0 <= min_coverage <= 1:
-        raise ConfigurationError("min_coverage must be between 0 and 1", hint="0.9 asks for nine tenths of the time.")
     rows = _customers(x, groups, min_coverage)
     cells = _cells(rows, _CELL, customers).assign(scope="bin")
     if groups is not None:
@@ -178,8 +179,11 @@ def _customers(x: Any, groups: Mapping[str, str] | None, min_coverage: float) ->
         reason = why_not(None if pd.isna(measure) else measure)
         if reason:
             raise UnitError(f"sums over customers cannot be had: {reason}", hint='Leave it out: frame[frame["measure"] == "energy"].')
+    series_of(frame, "sums over customers", min_coverage=min_coverage)  # refuses intervals that overlap: they would count twice
     counts = frame["value"].notna() & (frame["coverage"] >= min_coverage if binned else frame["end"] > frame["start"])
     rows = frame.loc[counts, ["usage_point", *_KIND, "start", "end", "value"]].reset_index(drop=True)
+    for name in ("start", "end"):
+        rows[name] = pd.DatetimeIndex(rows[name])
     for name in ("usage_point", *_KIND):
         rows[name] = rows[name].astype("str").where(rows[name].notna(), "")
     rows.insert(0, "group", "all")

@@ -10,7 +10,7 @@ import pandas as pd
 from smd_notebook.analysis.bins import channels, tidy_frame
 from smd_notebook.analysis.edges import distinct, utc_us, wall_us
 from smd_notebook.analysis.passport import stamp
-from smd_notebook.analysis.spread import watts
+from smd_notebook.analysis.spread import Intervals, clean, watts
 from smd_notebook.errors import ConfigurationError, UnitError
 
 __all__ = ["screen"]
@@ -45,6 +45,8 @@ def screen(x: Any, *, ev_power: float, ev_hours: float) -> pd.DataFrame:
         If power or hours are not above 0, or `x` is not a tidy frame.
     UnitError
         If there is no electric energy or power.
+    SmdError
+        If intervals overlap: their energy would count twice.
 
     References
     ----------
@@ -73,9 +75,8 @@ def screen(x: Any, *, ev_power: float, ev_hours: float) -> pd.DataFrame:
         looked_at += 1
         begin, end = utc_us(one["start"]), utc_us(one["end"])
         value = one["value"].to_numpy(dtype="float64", na_value=np.nan)
-        valid = np.flatnonzero(~np.isnan(value) & (end > begin))
-        valid = valid[np.argsort(begin[valid], kind="stable")]
-        begin, end, value = begin[valid], end[valid], value[valid]
+        given = Intervals(begin, end, value, np.zeros(len(one), dtype=bool), end - begin)
+        begin, end, value, *_ = clean(given, str(head["channel"]), overlaps="error", additive=measure == "energy")
         power = value * factor if measure == "power" else value * factor * _HOUR / (end - begin)
         energy = power * (end - begin) / _HOUR
         zone = str(head["zone"]) if pd.notna(head["zone"]) else str(zone_of_frame)

@@ -105,6 +105,8 @@ def profile(
         one, others = one_channel(intervals_of(x), channel)
         table = analysis.profile(one, by=by, slot=slot, holidays=holidays)
         inputs = inputs_of(table)
+    if table.empty:
+        raise ConfigurationError("there are no values to draw", hint="See feed.findings for why.")
     label, zone = str(table["channel"].iloc[0]), inputs["zone"]
     what, unit, factor = rate_of(str(table["unit"].iloc[0]))
     keys = list(table.columns[2 : list(table.columns).index("slot")])
@@ -256,7 +258,8 @@ def duration(x: Any, *, channel: str | None = None, title: str | None = None) ->
     coverage = inputs_of(table)["coverage"]
     every = [table.iloc[rows] for rows in channels(table) if channel in (None, table["channel"].iloc[rows].iloc[0])]
     if not every:
-        raise ConfigurationError(f"no channel is called {channel!r}", hint="See feed.channels for what there is.")
+        text = "there are no values to draw" if channel is None or table.empty else f"no channel is called {channel!r}"
+        raise ConfigurationError(text, hint="See feed.channels for what there is, and feed.findings.")
     what, unit, factor = rate_of(str(every[0]["unit"].iloc[0]))
     groups = [one for one in every if one["unit"].iloc[0] == every[0]["unit"].iloc[0]]
     names = names_of(groups)
