@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import smd_notebook as smd
@@ -184,6 +184,7 @@ def test_what_does_not_coincide():
     assert group(coincidence(hours))["coincidence_factor"] == 1
 
 
+@settings(max_examples=15, deadline=None)
 @given(st.lists(st.lists(st.integers(0, 9), min_size=6, max_size=6), min_size=2, max_size=4), st.randoms())
 def test_coincidence_lies_between_its_bounds_whatever_the_order(values, dice):
     frame = homes(*[[float(one) for one in row] for row in values])

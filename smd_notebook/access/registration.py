@@ -102,7 +102,7 @@ class Registration:
     >>> import tempfile
     >>> import smd_notebook as smd
     >>> from smd_notebook.access.registration import Registration
-    >>> with smd.Sandbox(households=["apartment"]) as utility:
+    >>> with smd.Sandbox(households=["apartment"], variants=["self-access"]) as utility:
     ...     client = smd.Client(utility.custodian, utility.credentials)
     ...     mine = Registration(client, utility.custodian, user_type="self-access", folder=tempfile.mkdtemp())
     ...     [milestone.name for milestone in mine.run() if milestone.problem]
