@@ -30,15 +30,21 @@ function render({ model, el }) {
   let silence;
 
   const send = (message) => {
-    clearTimeout(silence);
-    silence = setTimeout(() => {
+    const unheard = () => {
       status.textContent = "The kernel does not answer: a cell may be running. If it was restarted, run this cell again.";
-    }, 5000);
-    model.send(message);
+    };
+    clearTimeout(silence);
+    silence = setTimeout(unheard, 5000);
+    try {
+      model.send(message);
+    } catch {
+      unheard(); // of a kernel that is gone
+    }
   };
 
   const tell = (name, text) => {
-    for (const one of rest.querySelectorAll("button")) one.disabled = true;
+    if (root.getAttribute("aria-busy") === "true") return;
+    for (const one of rest.querySelectorAll("button")) one.setAttribute("aria-disabled", "true"); // `disabled` would lose the focus
     root.setAttribute("aria-busy", "true");
     send({ do: name, text: text ?? "" });
   };
@@ -73,6 +79,12 @@ function render({ model, el }) {
     words.htmlFor = input.id;
     const go = make("button", "smd-button", text);
     form.append(words, input, go);
+    input.addEventListener("keydown", (event) => {
+      event.stopPropagation();
+      if (event.key !== "Enter") return;
+      event.preventDefault(); // notebooks take the Enter that would send a form
+      form.requestSubmit();
+    });
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       const typed = input.value;

@@ -52,7 +52,7 @@ NAMES: dict[type, str] = {
     NeedsReauth: "lapsed",
     Revoked: "revoked",
 }
-_SIDES = {"you": "", "utility": "This is on the utility's side.", "network": "This is on the network's side."}
+_SIDES = {"you": "", "utility": "This is what the utility reports.", "network": "It lies between you and the utility."}
 _ENDED = {
     Blocked: "The utility cannot be asked yet.",
     Denied: "The customer did not agree. Nothing was granted.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -25,6 +24,7 @@ NOTEBOOK = ROOT / "notebooks/02_authorize.ipynb"
 FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync"
 #: Screenshots to look at are put into the folder that this variable names.
 SHOTS = os.environ.get("SMD_SHOTS")
+AXE = os.environ.get("SMD_AXE")
 
 pytestmark = [pytest.mark.browser]
 api = pytest.importorskip("playwright.sync_api")
@@ -49,10 +49,13 @@ def free_port() -> int:
 
 @contextmanager
 def lab(folder: Path, base: str = "/") -> Iterator[str]:
-    """Run JupyterLab in a folder of its own; give the address that it is opened at."""
+    """Run JupyterLab in a folder of its own; give the address that its notebooks are opened at."""
     settings = folder / "settings/@jupyterlab/apputils-extension"
     settings.mkdir(parents=True)
     (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
+    manager = folder / "settings/@jupyter-widgets/jupyterlab-manager"
+    manager.mkdir(parents=True)
+    (manager / "plugin.jupyterlab-settings").write_text('{"saveState": true}')
     port, token = free_port(), "browser-test"
     variables = {
         **os.environ,
@@ -77,7 +80,7 @@ def lab(folder: Path, base: str = "/") -> Iterator[str]:
                 except OSError:
                     assert server.poll() is None, (folder / "lab.log").read_text()
                     time.sleep(0.1)
-            yield f"{address}doc/tree/02_authorize.ipynb?token={token}"
+            yield f"{address}doc/tree/{{}}.ipynb?token={token}"
         finally:
             server.terminate()
             server.wait(30)
@@ -86,8 +89,8 @@ def lab(folder: Path, base: str = "/") -> Iterator[str]:
 class Desk:
     """A browser with the notebook open; it notes every request and every complaint."""
 
-    def __init__(self, chromium: Any, url: str, **options: Any) -> None:
-        self.context = chromium.new_context(viewport={"width": 1100, "height": 900}, **options)
+    def __init__(self, chromium: Any, url: str, width: int = 1100) -> None:
+        self.context = chromium.new_context(viewport={"width": width, "height": 900})
         self.asked: list[str] = []
         self.complaints: list[str] = []
         self.context.on("request", lambda request: self.asked.append(request.url))
@@ -143,7 +146,8 @@ class Desk:
         return tab
 
     def shot(self, name: str) -> None:
-        """Take pictures of the form, light, dark and narrow, where somebody wants to look at them."""
+        """Look whether the form is accessible; take pictures of it, light and dark, where somebody wants to look at them."""
+        self.accessible()
         if not SHOTS:
             return
         for theme in ("JupyterLab Light", "JupyterLab Dark"):
@@ -153,10 +157,23 @@ class Desk:
         self.page.evaluate("() => window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Light'})")
         self.page.wait_for_timeout(600)
 
+    def accessible(self) -> None:
+        """Let axe-core look at the form, where the variable SMD_AXE names its axe.min.js."""
+        if not AXE:
+            return
+        self.page.evaluate(Path(AXE).read_text(encoding="utf-8"))
+        look = "async () => (await axe.run('.smd-panel')).violations.map(one => [one.impact, one.id, one.nodes.map(node => node.html)])"
+        found = self.page.evaluate(look)
+        assert [one for one in found if one[0] in ("serious", "critical")] == []
+
+    def restart(self) -> None:
+        """Restart the kernel, with nothing asked."""
+        self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+
     def saved(self) -> str:
         """Save the notebook with the state of its widgets, and return what is in the file's model."""
         text: str = self.page.evaluate(
-            "async () => { const it = window.jupyterapp.shell.currentWidget; await it.context.save(); return JSON.stringify(it.model.toJSON()); }"
+            "async () => { const it = jupyterapp.shell.currentWidget; await it.context.save(); return JSON.stringify(it.model.toJSON()); }"
         )
         return text
 
@@ -180,14 +197,28 @@ def sign_in(tab: Any) -> None:
     tab.get_by_role("button", name="Sign in").click()
 
 
+def agree(tab: Any) -> None:
+    sign_in(tab)
+    tab.get_by_role("button", name="Authorize").click()
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """Run JupyterLab as on a laptop."""
+    folder = tmp_path_factory.mktemp("plain")
+    with lab(folder) as address:
+        yield folder, address
+
+
 @pytest.fixture
-def desk(chromium: Any, tmp_path: Path) -> Iterator[Callable[..., Desk]]:
-    """Give a function that opens the notebook in a browser, its first three cells run."""
-    shutil.copy(NOTEBOOK, tmp_path)
+def desk(chromium: Any) -> Iterator[Callable[..., Desk]]:
+    """Give a function that opens a copy of the notebook, and runs it as far as the form."""
     opened = []
 
-    def open_at(url: str, **options: Any) -> Desk:
-        one = Desk(chromium, url, **options)
+    def open_at(place: tuple[Path, str], name: str, width: int = 1100) -> Desk:
+        folder, address = place
+        shutil.copy(NOTEBOOK, folder / f"{name}.ipynb")
+        one = Desk(chromium, address.format(name), width)
         opened.append(one)
         one.run(3)
         return one
@@ -197,31 +228,91 @@ def desk(chromium: Any, tmp_path: Path) -> Iterator[Callable[..., Desk]]:
         one.context.close()
 
 
-def test_consent_in_a_second_tab(desk: Callable[..., Desk], tmp_path: Path) -> None:
-    with lab(tmp_path) as url:
-        it = desk(url)
-        it.status("All is set up")
-        it.shot("ready")
-        it.button("Ask the customer").click()
-        it.status("Waiting for the customer")
-        tab = it.portal()
-        it.shot("awaiting")
-        sign_in(tab)
-        tab.get_by_role("button", name="Authorize").click()
-        api.expect(tab.get_by_role("heading")).to_have_text("Back to your notebook")
-        assert "code=" not in tab.evaluate("location.href")
-        it.status("^Authorized")
-        api.expect(it.panel).to_contain_text("granted until")
-        it.shot("authorized")
-        tab.close()
+def test_consent_in_a_second_tab(desk: Callable[..., Desk], plain: tuple[Path, str]) -> None:
+    it = desk(plain, "consent")
+    it.status("All is set up")
+    it.shot("ready")
+    it.button("Ask the customer").click()
+    it.status("Waiting for the customer")
+    tab = it.portal()
+    it.shot("awaiting")
+    agree(tab)
+    api.expect(tab.get_by_role("heading")).to_have_text("Back to your notebook")
+    assert "code=" not in tab.evaluate("location.href")
+    it.status("^Authorized")
+    api.expect(it.panel).to_contain_text("granted until")
+    it.shot("authorized")
+    tab.close()
+    it.button("Revoke").click()
+    it.status("Delete this authorization")
+    it.shot("confirm")
+    it.button("Delete the authorization").click()
+    it.status("is deleted")
+    it.shot("revoked")
+    it.check()
 
-        it.button("Revoke").click()
-        it.status("Delete this authorization")
-        it.shot("confirm")
-        it.button("Delete the authorization").click()
-        it.status("is deleted")
-        it.shot("revoked")
-        text = it.saved()
-        assert "Waiting for" not in text
-        assert not re.search(r"state=|code=", json.dumps(json.loads(text)["metadata"]))
+
+def test_what_goes_wrong_on_a_narrow_screen(desk: Callable[..., Desk], plain: tuple[Path, str]) -> None:
+    """A customer who refuses, answers that are wrong, one that is pasted, a kernel that is restarted in the middle."""
+    it = desk(plain, "trouble", width=400)
+    it.status("All is set up")
+    it.button("Ask the customer").click()
+    tab = it.portal()
+    tab.get_by_role("button", name="Cancel").click()
+    it.status("did not agree")
+    it.shot("denied")
+    tab.close()
+    it.button("Start again").click()
+    it.status("All is set up")
+    it.button("Ask the customer").click()
+    address = it.link().get_attribute("href")
+    state = re.search(r"state=([\w-]+)", address)
+    assert state is not None
+    field = it.panel.get_by_label("If it does not come back")
+    field.fill("https://localhost/callback?code=canary-code&state=canary-state")
+    field.press("Enter")
+    api.expect(it.panel.get_by_role("alert")).to_contain_text("does not answer the request")
+    assert it.panel.get_by_label("If it does not come back").input_value() == ""
+    it.shot("wrong-state")
+    assert it.panel.evaluate("panel => panel.scrollWidth <= panel.clientWidth")  # nothing sticks out
+    text = it.saved()
+    assert "Waiting for the customer" in text  # the form's state is saved with the notebook, in the middle of it all
+    assert state[1] not in text
+    assert "canary" not in text
+
+    it.restart()
+    tab = it.portal()
+    api.expect(tab.locator("body")).to_contain_text("refused")  # the practice utility has ended with the kernel
+    tab.close()
+    it.button("Cancel").click()
+    it.status("The kernel does not answer")
+    it.shot("restarted")
+    it.run(3)
+    it.status("All is set up")
+    it.button("Ask the customer").click()
+    tab = it.portal()
+    agree(tab)
+    it.status("^Authorized")
+    it.complaints = [one for one in it.complaints if "ERR_CONNECTION_REFUSED" not in one]
+    it.check()
+
+
+@pytest.mark.skipif(find_spec("jupyter_server_proxy") is None, reason="jupyter-server-proxy is not in this environment")
+def test_behind_a_hub_by_keyboard_alone(desk: Callable[..., Desk], tmp_path: Path) -> None:
+    with lab(tmp_path, "/user/me/") as address:
+        it = desk((tmp_path, address), "hub")
+        it.status("All is set up")
+        it.button("Ask the customer").focus()
+        it.page.keyboard.press("Enter")
+        it.status("Waiting for the customer")
+        api.expect(it.link()).to_be_focused()
+        with it.context.expect_page() as opened:
+            it.page.keyboard.press("Enter")
+        tab = opened.value
+        tab.wait_for_load_state()
+        assert re.search(r"/user/me/proxy/\d+/myAuthorization", tab.url)
+        agree(tab)
+        api.expect(tab.get_by_role("heading")).to_have_text("Back to your notebook")
+        assert re.search(r"/user/me/proxy/\d+/callback$", tab.url)
+        it.status("^Authorized")
         it.check()
