@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from smd_notebook.espi.model import COLUMNS, MISSING, MISSING_SMALL, Readings
+from smd_notebook.espi.spots import WINDOW, Flags, Places, blank, integers, next_tags, stand, stands_at
 
 #: Element -> column; what is not here is not for the fast path.
 _LEAVES = {b"cost": "cost", b"quality": "quality", b"duration": "duration", b"start": "start", b"value": "value"}
@@ -33,14 +34,10 @@ _FEW = 8
 _EXAMPLES = 6
 #: Beyond this a reading that never ends is no reading.
 _LONGEST_READING = 1 << 20
-_LESS_THAN, _MINUS, _RARE = ord("<"), ord("-"), ord("I")
+_LESS_THAN, _RARE = ord("<"), ord("I")
 _LOWEST_BIT = np.array([0] + [(byte & -byte).bit_length() - 1 for byte in range(1, 256)])
-#: Within so many bytes a number ends, if it does: of 16 digits, with a minus.
-_WINDOW = 18
 
 Columns = dict[str, npt.NDArray[Any]]
-Places = npt.NDArray[np.intp]
-Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +240,7 @@ class _Readings:
             columns = {name: column[self.proved] for name, column in columns.items()}
         if not len(begins):
             return []
-        breaks = np.flatnonzero(~_blank(self._data, ends[:-1], begins[1:] - ends[:-1])) + 1
+        breaks = np.flatnonzero(~blank(self._data, ends[:-1], begins[1:] - ends[:-1])) + 1
         first = np.concatenate([[0], breaks])
         last = np.concatenate([breaks, [len(begins)]])
         places = zip(begins[first].tolist(), ends[last - 1].tolist(), first.tolist(), last.tolist(), strict=True)
@@ -271,7 +268,7 @@ def _places_of(data: bytes, tag: bytes, flags: Flags) -> Places:
 def _alike(data: bytes, example: bytes, place: Places, tags: _Tags) -> tuple[Places, Places, Columns]:
     """Hold readings that begin at `place` against an example; return which are alike, where these end, and the integers in them."""
     numbers = [(_LEAVES[match[1]], match.start(2), match.end(2)) for match in tags.leaf.finditer(example)]
-    room = len(data) - len(example) - _WINDOW * len(numbers)
+    room = len(data) - len(example) - WINDOW * len(numbers)
     place = place[: np.searchsorted(place, room, side="right")] if len({name for name, _, _ in numbers}) == len(numbers) else place[:0]
     rows = np.arange(len(place))
     columns: Columns = {}
@@ -286,12 +283,12 @@ def _alike(data: bytes, example: bytes, place: Places, tags: _Tags) -> tuple[Pla
     def take(name: str, begin: int, end: int) -> None:
         """Go on to the end of a number."""
         nonlocal place, done
-        only(_stands_at(data, place, example[done:begin]))
+        only(stands_at(data, place, example[done:begin]))
         # a number ends before a tag, with as many blanks between them as in the example
         blanks = example.index(b"<", end) - end
         begins = place + (begin - done)
-        place, done = _ends(data, begins, end + blanks - begin) - blanks, end
-        columns[name], fits = _integers(data, begins, place)
+        place, done = next_tags(data, begins, end + blanks - begin) - blanks, end
+        columns[name], fits = integers(data, begins, place)
         only(fits)
         if name in _SMALL:
             only(np.abs(columns[name]) < -int(MISSING_SMALL))
@@ -303,7 +300,7 @@ def _alike(data: bytes, example: bytes, place: Places, tags: _Tags) -> tuple[Pla
         if text and len(place) and all(data.startswith(text, row + begin - done) for row in place[[len(place) // 2, -1]].tolist()):
             same.append((name, begin, end))  # perhaps everywhere, and then it need not be taken for a number
             continue
-        if same and _stand(data, place, example[done:begin]):
+        if same and stand(data, place, example[done:begin]):
             for constant, *edges in same:
                 columns[constant] = np.full(len(place), int(example[slice(*edges)]), dtype=np.int16 if constant in _SMALL else np.int64)
             place, done = place + (begin - done), begin
@@ -313,107 +310,5 @@ def _alike(data: bytes, example: bytes, place: Places, tags: _Tags) -> tuple[Pla
         same.clear()
         if name:
             take(name, begin, end)
-    only(_stands_at(data, place, example[done:]))
+    only(stands_at(data, place, example[done:]))
     return rows, place + (len(example) - done), columns
-
-
-def _windows(data: bytes, places: Places, size: int) -> npt.NDArray[np.void]:
-    """Return so many bytes from each place on."""
-    every: npt.NDArray[np.void] = np.ndarray((len(data) - size + 1,), dtype=f"V{size}", buffer=data, strides=(1,))
-    return every[places]
-
-
-def _stand(data: bytes, places: Places, literal: bytes) -> bool:
-    """Whether `literal` stands at all of some places within the data."""
-    return _windows(data, places, len(literal)).tobytes() == literal * len(places)
-
-
-def _stands_at(data: bytes, places: Places, literal: bytes) -> Flags | None:
-    """Return at which places, in ascending order, `literal` stands; None where it stands at all of them."""
-    room = len(data) - len(literal)
-    if not len(places) or not literal:
-        return None
-    inside = places[0] >= 0 and places[-1] <= room
-    found = _windows(data, places if inside else np.clip(places, 0, room), len(literal))
-    if inside and found.tobytes() == literal * len(places):  # ten times as fast as one by one
-        return None
-    flags: Flags = found == np.void(literal)
-    return flags if inside else flags & (places >= 0) & (places <= room)
-
-
-def _ends(data: bytes, begins: Places, usual: int) -> Places:
-    """Return where the first tag behind each place begins: so far as usual, or nearby; else there itself."""
-    ends = begins + usual
-    others = np.flatnonzero(np.frombuffer(data, dtype=np.uint8)[ends] != _LESS_THAN)
-    if len(others):
-        near = _windows(data, begins[others], _WINDOW).view(np.uint8).reshape(-1, _WINDOW) == _LESS_THAN
-        ends[others] = begins[others] + near.argmax(axis=1)
-    return ends
-
-
-def _blank(data: bytes, places: Places, widths: Places) -> Flags:
-    """Return at which places nothing but one and the same white space stands, that which is the shortest."""
-    width = int(widths.min(initial=len(data)))
-    narrow: Flags = widths == width
-    if not width or not len(places):
-        return narrow
-    place = int(places[narrow.argmax()])
-    literal = data[place : place + width]
-    if literal.strip(b" \t\r\n"):
-        return np.zeros(len(places), dtype=bool)
-    found = _stands_at(data, places, literal)
-    return narrow if found is None else narrow & found
-
-
-#: Eight bytes of zeros as digits, eight bytes that are beyond 9 with them, and how digits become pairs, fours, and eight.
-_ZEROS, _BEYOND, _HIGH = (np.uint64(0x0101010101010101 * byte) for byte in (0x30, 0x76, 0x80))
-_STEPS = [
-    (np.uint64(mask), np.uint64(10**n * (1 << 8 * n) + 1), np.uint64(8 * n))
-    for mask, n in ((0x0F0F0F0F0F0F0F0F, 1), (0x00FF00FF00FF00FF, 2), (0x0000FFFF0000FFFF, 4))
-]
-
-
-#: How far eight bytes are shifted so that only the last digits of a number of so many are left: of its last eight, and of those before.
-_SHIFTS = np.array([64 - 8 * min(width, 8) for width in range(17)], dtype=np.uint64)
-_SHIFTS_BEFORE = np.array([64 - 8 * max(width - 8, 0) for width in range(17)], dtype=np.uint64)
-
-
-def _integers(data: bytes, begins: Places, ends: Places) -> tuple[npt.NDArray[np.int64], Flags | None]:
-    """Return the integers between `begins` and `ends`, and which of them are: of 1 to 16 digits, with a minus at most; None for all."""
-    if not len(begins):
-        return np.zeros(0, dtype=np.int64), None
-    negative = np.frombuffer(data, dtype=np.uint8)[begins] == _MINUS
-    signed = bool(negative.any())
-    widths = ends - begins - negative if signed else ends - begins
-    narrowest, widest = int(widths.min()), int(widths.max())
-    fits = None
-    if narrowest < 1 or widest > 16:
-        fits = (widths >= 1) & (widths <= 16)
-        widths, ends = np.where(fits, widths, 1), np.where(fits, ends, 16)
-        narrowest, widest = 1, 16
-    given: Places | int = narrowest if narrowest == widest else widths
-    numbers, other = _eight_digits(data, ends, _SHIFTS[given])
-    if widest > 8:
-        more, stranger = _eight_digits(data, ends - 8, _SHIFTS_BEFORE[given])
-        numbers = numbers + more * np.int64(10**8)
-        other = other | stranger
-    if other.any():
-        fits = ~other if fits is None else fits & ~other
-    if len(numbers) < len(begins):
-        numbers = np.full(len(begins), numbers)
-    return np.where(negative, -numbers, numbers) if signed else numbers, fits
-
-
-def _eight_digits(data: bytes, ends: Places, shifts: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.int64], Flags]:
-    """Return the numbers whose last eight digits, or fewer, end at `ends`, and where there is anything but digits.
-
-    Eight bytes are one integer, and all digits of it are put together at once. Where all are the same there is one of each only.
-    """
-    words: npt.NDArray[np.uint64] = _windows(data, ends - 8, 8).view("<u8")
-    if not shifts.ndim and words.tobytes() == words[:1].tobytes() * len(words):
-        words = words[:1]
-    words = ((words ^ _ZEROS) >> shifts) << shifts
-    other = (((words + _BEYOND) | words) & _HIGH) != 0
-    for mask, factor, shift in _STEPS:
-        words = ((words & mask) * factor) >> shift
-    return words.view(np.int64), other
