@@ -27,6 +27,8 @@ _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _TAG = re.compile(r"<[^>]*>")
 #: What plotly puts into a notebook once where the front end has no plotly of its own: megabytes with its authors' addresses.
 _PLOTLY = re.compile(r"<script[^>]*>/\*\*\s+\* plotly\.js v.*?</script>", re.DOTALL)
+#: The page's half of a widget, which is the library's own: of a plotly figure the same megabytes.
+_CODE = ("_esm", "_css")
 _OWN = re.compile(r"SECRET|TOKEN|PASSPHRASE|PASSWORD|API_?KEY")
 _MEDIA = ("image/", "audio/", "video/", "application/pdf")
 _LEAST = 8  # a shorter secret would be found in any text
@@ -204,6 +206,8 @@ def _leaves(place: str, value: Any, name: str = "", *, encoded: bool = False) ->
         if value.get("model_name") == "PasswordModel" and value.get("state", {}).get("value"):
             yield place, "", "password"
         for key, inner in value.items():
+            if key in _CODE:
+                continue
             yield from _leaves(place, inner, key, encoded=encoded or (key.startswith(_MEDIA) and key != "image/svg+xml") or key == "bdata")
     elif isinstance(value, list):
         for inner in value:

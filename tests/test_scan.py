@@ -169,6 +169,13 @@ def test_a_library_in_an_output_is_let_alone_and_what_follows_is_not(tmp_path: P
     assert scan_notebook(written(tmp_path, code("", shown(html=library))), secrets={}) == []
 
 
+def test_the_code_of_a_widget_is_let_alone_and_what_it_shows_is_not(tmp_path: Path) -> None:
+    widgets = state("AnyModel", _esm="// by ada@lovelace.org", _css="/* ada@lovelace.org */", view={"text": "jane@gmail.com"})
+    assert [hit.kind for hit in scan_notebook(written(tmp_path, widgets=widgets), secrets={})] == ["an e-mail address"]
+    widgets = state("AnyModel", _esm="// by ada@lovelace.org", view={"text": "nobody"})
+    assert scan_notebook(written(tmp_path, widgets=widgets), secrets={}) == []
+
+
 def test_source_may_name_its_author_and_its_variables(tmp_path: Path) -> None:
     prose = {"cell_type": "markdown", "source": "By Ada, ada@lovelace.org, 12 Saint James Square", "metadata": {}}
     source = "client_secret=secret_of(account)\nstore(access_token=token1234567)"
