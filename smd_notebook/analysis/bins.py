@@ -108,6 +108,12 @@ def kinds_of(frame: pd.DataFrame, firsts: Ints) -> list[_Kind]:
     return [_Kind(str(point), str(channel), *rest) for point, channel, *rest in zip(*columns, strict=True)]
 
 
+def zone_of(one: pd.DataFrame) -> str:
+    """Return the zone of a channel: its own, else that of its times."""
+    zone = one["zone"].iloc[0]
+    return check_zone(str(pd.DatetimeIndex(one["start"]).tz) if pd.isna(zone) else str(zone))
+
+
 def why_not(measure: str | None) -> str:
     """Say why values of this measure have no place in bins or profiles; empty where they have."""
     if measure == "register":

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from smd_notebook.analysis.bins import channels, tidy_frame
+from smd_notebook.analysis.bins import channels, tidy_frame, zone_of
 from smd_notebook.analysis.cycles import cycles_of
-from smd_notebook.analysis.edges import check_zone, parse, utc_us, wall_us
+from smd_notebook.analysis.edges import parse, utc_us, wall_us
 from smd_notebook.analysis.passport import stamp
 from smd_notebook.analysis.schedules import Tariff, as_date, day_number
 from smd_notebook.analysis.spread import Intervals, clean, sums, watts
@@ -67,18 +67,13 @@ def _electric(frame: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, pd.Series[Any
         raise UnitError(text, hint="See feed.channels for what there is.")
 
 
-def _zone(one: pd.DataFrame, head: pd.Series[Any]) -> str:
-    """Return the zone of a channel."""
-    return str(head["zone"]) if pd.notna(head["zone"]) else str(pd.DatetimeIndex(one["start"]).tz)
-
-
 def _hours(one: pd.DataFrame, head: pd.Series[Any], factor: float, span: tuple[int, int] | None = None) -> _Hours:
     """Put a channel into hours of the wall clock, from its first to its last interval or over a span of local days."""
     label = str(head["channel"])
     if int((utc_us(one["end"]) - utc_us(one["start"])).max()) >= _DAY:
         text = f"{label!r} has intervals of a day or longer, which say nothing of the hours in them"
         raise ConfigurationError(text, hint="A tariff with periods of the day needs hourly data or finer; or leave the long ones out.")
-    zone = check_zone(_zone(one, head))
+    zone = zone_of(one)
     start, end = utc_us(one["start"]), utc_us(one["end"])
     value = one["value"].to_numpy(dtype="float64", na_value=np.nan)
     found = clean(Intervals(start, end, value, np.zeros(len(one), dtype=bool), end - start), label, overlaps="error", additive=True)
@@ -280,7 +275,7 @@ def bill(
     billed = [(str(head["usage_point"]), str(head["channel"])) for _, head in heads]
     inputs = {
         "tariff": tariff.name,
-        "zone": ", ".join(sorted({_zone(one, head) for one, head in heads})),
+        "zone": ", ".join(sorted({zone_of(one) for one, _ in heads})),
         "rates": sorted({f"{day.date()}" for day in out["rates_from"].dropna()}),
         "rates as of": str(asked) if asked else None,
         "cycles": len(out.drop_duplicates(["usage_point", "cycle_start"])),
@@ -338,8 +333,8 @@ def _bill_point(
     export_price: float | None,
 ) -> Iterator[dict[str, Any]]:
     """Yield the lines of all cycles of one usage point."""
-    one, head, _ = known["import"]
-    cycles = wanted(one, _zone(one, head))
+    one, _, _ = known["import"]
+    cycles = wanted(one, zone_of(one))
     span = int(cycles[0, 0]), int(cycles[-1, 1])
     taken = _hours(*known["import"], span)
     given = _hours(*known["received"], span) if "received" in known else None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from smd_notebook.analysis.bins import channels, resample, tidy_frame
+from smd_notebook.analysis.bins import channels, resample, tidy_frame, zone_of
 from smd_notebook.analysis.edges import distinct, parse, utc_us, wall_us
 from smd_notebook.analysis.passport import stamp
 from smd_notebook.analysis.spread import watts
@@ -127,7 +127,7 @@ def heatmap(x: Any, *, slot: str | None = None, channel: str | None = None) -> p
     if not 0 < step < _DAY or _DAY % step:
         raise ConfigurationError(f"slots of {name!r} do not divide a day", hint='A slot is for example "15min" or "1h".')
     binned = resample(one, name)
-    zone = str(binned["zone"].iloc[0]) if binned["zone"].notna().any() else str(pd.DatetimeIndex(binned["start"]).tz)
+    zone = zone_of(binned)
     wall = wall_us(utc_us(binned["start"]), zone)
     day, place = wall // _DAY, wall % _DAY // step
     n_days, n_slots = int(day[-1] - day[0]) + 1, _DAY // step

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from smd_notebook.analysis.bins import channels, resample, tidy_frame
-from smd_notebook.analysis.edges import check_zone, utc_us, wall_us
+from smd_notebook.analysis.bins import channels, resample, tidy_frame, zone_of
+from smd_notebook.analysis.edges import utc_us, wall_us
 from smd_notebook.analysis.passport import stamp
 from smd_notebook.analysis.weather import daily_mean
 from smd_notebook.errors import ConfigurationError, SmdError, UnitError
@@ -43,7 +43,7 @@ def _daily(
             continue
         found = True
         days = resample(one, "1D", min_coverage=0 if scale else 1, scale=scale)
-        zone = check_zone(str(head["zone"]) if pd.notna(head["zone"]) else str(pd.DatetimeIndex(one["start"]).tz))
+        zone = zone_of(one)
         dates = (wall_us(utc_us(days["start"]), zone) // _DAY).view("M8[D]").astype("M8[us]")
         mean = daily_mean(temperature, zone).reindex(pd.DatetimeIndex(dates))
         yield days, np.asarray(mean, dtype=np.float64)

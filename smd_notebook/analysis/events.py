@@ -9,10 +9,10 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from smd_notebook.analysis.bins import resample, tidy_frame
+from smd_notebook.analysis.bins import resample, tidy_frame, zone_of
 from smd_notebook.analysis.calendar import holiday_dates
 from smd_notebook.analysis.days import choose, heatmap
-from smd_notebook.analysis.edges import check_zone, utc_us, wall_us
+from smd_notebook.analysis.edges import utc_us, wall_us
 from smd_notebook.analysis.passport import stamp
 from smd_notebook.analysis.schedules import as_date, day_number
 from smd_notebook.errors import ConfigurationError, SmdError
@@ -143,7 +143,7 @@ def dr_baseline(
     if cap is not None and not 0 < cap[0] <= cap[1]:
         raise ConfigurationError("cap must be two positive numbers, the lower first", hint="cap=(0.8, 1.2), or None.")
     one = choose(tidy_frame(x), channel)
-    zone = check_zone(str(one["zone"].iloc[0]) if pd.notna(one["zone"].iloc[0]) else str(pd.DatetimeIndex(one["start"]).tz))
+    zone = zone_of(one)
     begin, end = (_wall(time, zone) for time in event)
     day = begin // _DAY
     if not begin < end <= (day + 1) * _DAY:
@@ -218,8 +218,7 @@ def _slots(matrix: pd.DataFrame) -> Any:
 def _candidates(one: pd.DataFrame, matrix: pd.DataFrame, day: int, never: set[int], *, needed: Any) -> list[pd.Timestamp]:
     """Return the days that may be compared with the event's, most recent first."""
     daily = resample(one, "1D")
-    zone = str(one["zone"].iloc[0]) if pd.notna(one["zone"].iloc[0]) else str(pd.DatetimeIndex(one["start"]).tz)
-    whole = wall_us(utc_us(daily["start"]), zone)[daily["coverage"].to_numpy() > 1 - 1e-9] // _DAY
+    whole = wall_us(utc_us(daily["start"]), zone_of(one))[daily["coverage"].to_numpy() > 1 - 1e-9] // _DAY
 
     def weekend(number: int) -> bool:
         return (number + 3) % 7 >= 5  # 1970-01-01 was a Thursday

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from smd_notebook.analysis.bins import channels, resample, tidy_frame
+from smd_notebook.analysis.bins import channels, resample, tidy_frame, zone_of
 from smd_notebook.analysis.days import choose
-from smd_notebook.analysis.edges import check_zone, utc_us, wall_us
+from smd_notebook.analysis.edges import utc_us, wall_us
 from smd_notebook.analysis.passport import stamp
 from smd_notebook.analysis.weather import daily_mean
 from smd_notebook.errors import ConfigurationError, SmdError, UnitError
@@ -100,7 +100,7 @@ def to_opendsm(
         raise ConfigurationError(f"opendsm takes one channel, and there are {len(found)}", hint=hint)
     days = resample(found[0], "1D", min_coverage=0 if scale else 1, scale=scale)
     head = days.iloc[0]
-    zone = check_zone(str(head["zone"]) if pd.notna(head["zone"]) else str(pd.DatetimeIndex(days["start"]).tz))
+    zone = zone_of(days)
     mean = daily_mean(temperature, zone)
     index = pd.DatetimeIndex(days["start"]).tz_convert(zone)
     dates = (wall_us(utc_us(days["start"]), zone) // _DAY).view("M8[D]").astype("M8[us]")
@@ -156,7 +156,7 @@ def to_pysam(x: Any, *, year: int, leap_day: Literal["refuse", "drop"] = "refuse
     (8760, 12067.666)
     """
     one = choose(tidy_frame(x), channel)
-    zone = check_zone(str(one["zone"].iloc[0]) if pd.notna(one["zone"].iloc[0]) else str(pd.DatetimeIndex(one["start"]).tz))
+    zone = zone_of(one)
     if leap_day not in ("refuse", "drop"):
         raise ConfigurationError('leap_day is "refuse" or "drop"', hint="PySAM takes 8760 hours.")
     # of January and July the smaller offset is standard time, on both halves of the globe
@@ -215,7 +215,7 @@ def to_r(x: Any, path: str | Path, *, channel: str | None = None) -> None:
     parts = []
     for one in _adding(x, channel):
         days = resample(one, "1D", min_coverage=1)
-        zone = check_zone(str(days["zone"].iloc[0]) if pd.notna(days["zone"].iloc[0]) else str(pd.DatetimeIndex(days["start"]).tz))
+        zone = zone_of(days)
         start = utc_us(days["start"])
         parts.append(
             pd.DataFrame(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from smd_notebook.analysis.bins import channels, tidy_frame
+from smd_notebook.analysis.bins import channels, tidy_frame, zone_of
 from smd_notebook.analysis.edges import distinct, utc_us, wall_us
 from smd_notebook.analysis.passport import stamp
 from smd_notebook.analysis.spread import Intervals, clean, watts
@@ -79,7 +79,7 @@ def screen(x: Any, *, ev_power: float, ev_hours: float) -> pd.DataFrame:
         begin, end, value, *_ = clean(given, str(head["channel"]), overlaps="error", additive=measure == "energy")
         power = value * factor if measure == "power" else value * factor * _HOUR / (end - begin)
         energy = power * (end - begin) / _HOUR
-        zone = str(head["zone"]) if pd.notna(head["zone"]) else str(zone_of_frame)
+        zone = zone_of(one)
         common = {"usage_point": str(head["usage_point"]), "channel": str(head["channel"]), "zone": zone}
         day = wall_us(begin, zone) // _DAY
         if head["flow"] == "received":

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from smd_notebook.analysis.bins import channels, tidy_frame
+from smd_notebook.analysis.bins import channels, tidy_frame, zone_of
 from smd_notebook.analysis.edges import utc_us, wall_us
 from smd_notebook.analysis.spread import watts
 from smd_notebook.errors import ConfigurationError
@@ -144,12 +144,6 @@ def names_of(groups: Sequence[pd.DataFrame]) -> list[str]:
     if len(set(labels)) == len(labels):
         return labels
     return [f"{label} (meter {points.index(str(g['usage_point'].iloc[0])) + 1})" for label, g in zip(labels, groups, strict=True)]
-
-
-def zone_of(one: pd.DataFrame) -> str:
-    """Return the zone of a channel."""
-    zone = one["zone"].iloc[0]
-    return str(pd.DatetimeIndex(one["start"]).tz) if pd.isna(zone) else str(zone)
 
 
 def watts_of(one: pd.DataFrame) -> float:
