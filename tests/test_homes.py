@@ -451,6 +451,28 @@ def test_refused_selections(twelve: smd.Cohort) -> None:
             call()  # type: ignore[no-untyped-call]
 
 
+# Publishing -----------------------------------------------------------------------------------------------------------------------
+
+
+def test_only_what_passes_the_screen_is_published(tmp_path: Path) -> None:
+    feed = home(2)
+    channel = feed.document.channels[0]
+    copies = [Feed(replace(feed.document, channels=(replace(channel, usage_point=f"home {number}"),))) for number in range(30)]
+    cohort = cohort_of(copies, tmp_path / "homes.zarr")
+    size = pd.DataFrame({"size": ["large"] * 15 + ["small"] * 15}, index=[f"home {number}" for number in range(30)])
+    table = cohort.with_attributes(size).publish("1W", customers="non-residential", by="size")
+    whole = table[(table["scope"] == "period")].set_index("group")
+    week = smd.resample(feed, "1W")
+    want = week.loc[week["coverage"] == 1, "value"].sum()
+    assert want > 0
+    np.testing.assert_allclose(whole.loc[["all", "large", "small"], "value"], [30 * want, 15 * want, 15 * want], rtol=1e-9)
+    assert whole["n_customers"].to_dict() == {"all": 30, "large": 15, "small": 15}
+    with pytest.raises(ConfigurationError, match="30 customers, and 100 are needed"):
+        cohort.publish("1W", customers="residential")
+    with pytest.raises(ConfigurationError, match="no 'size'"):
+        cohort.publish("1W", customers="residential", by="size")
+
+
 # Sample cohort, and other processes ---------------------------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from smd_notebook.analysis.bins import resample
 from smd_notebook.analysis.homestore import Store
 from smd_notebook.analysis.loads import duration_curve
 from smd_notebook.errors import ConfigurationError, UnitError
@@ -14,7 +15,7 @@ from smd_notebook.espi import codes
 from smd_notebook.espi.model import MISSING
 from smd_notebook.frames import categories_of, scaled
 
-__all__ = ["applied", "curve_at", "joined", "meters_of", "tidy_rows"]
+__all__ = ["applied", "bins_to_add", "curve_at", "groups_of", "joined", "meters_of", "tidy_rows"]
 
 _LABELS = ("usage_point", "channel", "service", "measure", "flow", "unit", "interval", "zone")
 
@@ -110,6 +111,23 @@ def curve_at(frame: pd.DataFrame, shares: Any) -> pd.DataFrame:
         parts.append(one.iloc[at][["usage_point", "channel", "load", "unit"]].assign(share=shares))
     out: pd.DataFrame = pd.concat(parts, ignore_index=True)[["usage_point", "channel", "share", "load", "unit"]]
     return out
+
+
+def bins_to_add(frame: pd.DataFrame, bins: Any) -> pd.DataFrame:
+    """Return of bins what `release_screen` looks at."""
+    return resample(frame, bins)[
+        ["usage_point", "channel", "service", "measure", "flow", "zone", "unit", "start", "end", "value", "coverage", "n_flagged"]
+    ]
+
+
+def groups_of(meters: pd.DataFrame, by: str) -> dict[str, str]:
+    """Return the group of each usage point, by a column of the table of meters."""
+    if by not in meters.columns:
+        raise ConfigurationError(f"meters have no {by!r}", hint=f"They have {', '.join(meters.columns)}.")
+    pairs = meters[["usage_point", by]].dropna().drop_duplicates()
+    if not pairs["usage_point"].is_unique:
+        raise ConfigurationError(f"some usage points have several values of {by!r}", hint="Group by what a customer has one of.")
+    return dict(zip(pairs["usage_point"], pairs[by].astype("str"), strict=True))
 
 
 def joined(parts: list[pd.DataFrame]) -> pd.DataFrame:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Collection, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import pandas as pd
 
 from smd_notebook.analysis.bins import resample
-from smd_notebook.analysis.homerows import applied, curve_at, joined, meters_of, tidy_rows
+from smd_notebook.analysis.homerows import applied, bins_to_add, curve_at, groups_of, joined, meters_of, tidy_rows
 from smd_notebook.analysis.homestore import BATCH, Store
-from smd_notebook.analysis.intake import Options, Source, fingerprints, sources_of, take_in
+from smd_notebook.analysis.intake import fingerprints, options_of, sources_of, take_in, tens
 from smd_notebook.analysis.measures import metrics
 from smd_notebook.analysis.passport import stamp
 from smd_notebook.analysis.profiles import profile
+from smd_notebook.analysis.release import release_screen
 from smd_notebook.analysis.workers import in_order
 from smd_notebook.errors import ConfigurationError, enforce, warn
 from smd_notebook.findings import as_frame
@@ -125,18 +125,18 @@ class Cohort:
         """
         from tqdm.auto import tqdm
 
-        options = _checked(clock, tz, dialect)
+        options = options_of(clock, tz, dialect)
         given = sources_of(sources)
         target = Store(Path(store), create=True)
         if processes is None and client is None and len(given) < _FEW:
             processes = 1
         work: dict[str, Any] = {"client": client, "processes": processes}
         if target.records:
-            hashes = [one for part in in_order(fingerprints, ((some,) for some in _tens(given)), **work) for one in part]
+            hashes = [one for part in in_order(fingerprints, ((some,) for some in tens(given)), **work) for one in part]
             given = [source for source, sha in zip(given, hashes, strict=True) if sha not in target.hashes]
         failed = 0
         with tqdm(total=len(given), desc="read", unit="home", disable=not (progress and given)) as bar:
-            for homes in in_order(take_in, ((some, options) for some in _tens(given)), **work):
+            for homes in in_order(take_in, ((some, options) for some in tens(given)), **work):
                 target.add(homes)
                 failed += sum(home.failed for home in homes)
                 bar.update(len(homes))
@@ -343,6 +343,58 @@ class Cohort:
         table = self.apply(curve_at, shares=wanted, **where)
         return self._stamped(table, "load duration curve: load that was reached or exceeded in a share of the time")
 
+    def publish(
+        self,
+        bins: Any,
+        *,
+        customers: Literal["residential", "non-residential"],
+        by: str | None = None,
+        earlier: Iterable[Collection[str]] = (),
+        min_coverage: float = 1.0,
+        **where: Any,
+    ) -> pd.DataFrame:
+        """Add the meters up in bins, and give out only what passes the release screen.
+
+        Parameters
+        ----------
+        bins : str or sequence of times
+            As in `resample`.
+        customers : {"residential", "non-residential"}
+            Which rule of `smd.analysis.release_screen` holds.
+        by : str, optional
+            A column of `meters` whose groups are published beside the whole; each usage point has one value there.
+        earlier : iterable of collections of str
+            Usage points of earlier publications, for a warning where the difference is small.
+        min_coverage : float, default 1
+            How much of a bin must be covered for a customer to count in it [1].
+        **where : Any
+            `client` or `processes`, as in `apply`.
+
+        Returns
+        -------
+        DataFrame, shape (n_published_cells, 13)
+            As `smd.analysis.release_screen` returns it: what is withheld has its row and a reason, and no value.
+
+        Raises
+        ------
+        ConfigurationError
+            If nothing passes, there is no such column, or usage points have no group or several.
+        UnitError
+            If meters hold what cannot be added.
+
+        Notes
+        -----
+        It holds all bins of all customers while it works, so memory grows with both: days of thousands, hours of hundreds.
+        """
+        groups = groups_of(self.meters, by) if by is not None else None
+        table = self.apply(bins_to_add, bins=bins, **where)
+        screened = release_screen(table, customers=customers, groups=groups, earlier=earlier, min_coverage=min_coverage)
+        if not screened["released"].any():
+            reasons = ", ".join(sorted(set(screened["why"]))) or "there is nothing in these bins"
+            hint = "Longer bins, larger groups or more homes may pass; smd.analysis.release_screen shows which sums fail."
+            raise ConfigurationError(f"nothing of this may be published: {reasons}", hint=hint)
+        return screened
+
     # -- inside ------------------------------------------------------------------------------------------------------------------------
 
     def _with(self, meters: pd.DataFrame) -> Cohort:
@@ -361,23 +413,3 @@ class Cohort:
         wanted["chunk"] = wanted["row"] // BATCH
         for (table, _), rows in wanted.groupby(["table", "chunk"], sort=False):
             yield str(table), cast("Any", rows.drop(columns=["table", "chunk"]).to_dict("records"))
-
-
-def _checked(clock: str, tz: str | None, dialect: str | None) -> Options:
-    """Return the options, refused now if they would be for each source."""
-    from smd_notebook.clock import valid_zone
-    from smd_notebook.espi.dialects import dialect_named
-    from smd_notebook.repairs import with_clock
-
-    if tz is not None:
-        valid_zone(tz)
-    if dialect is not None:
-        dialect_named(dialect)
-    with_clock((), [], clock, floor=False)
-    return Options(clock, tz, dialect)
-
-
-def _tens(sources: list[Source]) -> Iterator[list[Source]]:
-    rest = iter(sources)
-    while some := list(islice(rest, BATCH)):
-        yield some

@@ -9,25 +9,29 @@ import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from smd_notebook.analysis.edges import instants, parse
+from smd_notebook.clock import valid_zone
 from smd_notebook.errors import Finding, ReadError, SmdError, SmdWarning
+from smd_notebook.espi.dialects import dialect_named
 from smd_notebook.espi.model import MISSING
 from smd_notebook.espi.source import handles
 from smd_notebook.espi.writer import write_document
 from smd_notebook.feed import Feed, read
 from smd_notebook.frames import Series, series_of, zones_of
+from smd_notebook.repairs import with_clock
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Ints = NDArray[np.int64]
 
-__all__ = ["Home", "Kind", "Options", "Row", "Source", "edges_of_year", "fingerprints", "sources_of", "take_in"]
+__all__ = ["Home", "Kind", "Options", "Row", "Source", "edges_of_year", "fingerprints", "options_of", "sources_of", "take_in", "tens"]
 
 _SECOND = 1_000_000  # us
 DAY = 86_400  # s
@@ -284,3 +288,20 @@ def edges_of_year(step: int, zone: str, year: int) -> Ints:
     if step == DAY:
         return parse("1D").between(begin * _SECOND, end * _SECOND, zone) // _SECOND
     return np.arange(begin, end + step, step, dtype=np.int64)[: (end - begin - 1) // step + 2]
+
+
+def options_of(clock: str, tz: str | None, dialect: str | None) -> Options:
+    """Return the options, refused now if they would be for each source."""
+    if tz is not None:
+        valid_zone(tz)
+    if dialect is not None:
+        dialect_named(dialect)
+    with_clock((), [], clock, floor=False)
+    return Options(clock, tz, dialect)
+
+
+def tens(sources: list[Source], size: int = 10) -> Iterator[list[Source]]:
+    """Yield sources some at a time."""
+    rest = iter(sources)
+    while some := list(islice(rest, size)):
+        yield some
