@@ -165,7 +165,7 @@ def lock() -> None:
     create(home)
     run(*PIP, "uv", home=home)
     compile_ = "-m uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate".split()
-    kernel = "pyproject.toml --extra practice --extra io --extra cluster --group kernel".split()
+    kernel = "pyproject.toml --extra practice --extra io --extra cluster --extra cohort --group kernel".split()
     run(*compile_, *kernel, "-o", "binder/requirements.txt", home=home)
     run(*compile_, *"--group dev -c binder/requirements.txt -o locks/dev.txt".split(), home=home)
     run(*compile_, *kernel, *"--group test --group pandas22 -o locks/pandas22.txt".split(), home=home)
