@@ -247,6 +247,16 @@ PAST_FAILURES = {
         )
         + "</feed>"
     ),
+    **{
+        f"a code that is the same everywhere and does not fit ({code})": '<IntervalBlock xmlns="http://naesb.org/espi">'
+        + "".join(
+            f"<IntervalReading><timePeriod><duration>900</duration><start>{900 * k}</start></timePeriod><value>{k}</value>"
+            f"<tou>{code}</tou></IntervalReading>"
+            for k in range(20)
+        )
+        + "</IntervalBlock>"
+        for code in (-32768, 99999)
+    },
 }
 
 

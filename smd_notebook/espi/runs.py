@@ -297,7 +297,8 @@ def _alike(data: bytes, example: bytes, place: Places, tags: _Tags) -> tuple[Pla
     same: list[tuple[str, int, int]] = []
     for name, begin, end in [*numbers, ("", len(example), len(example))]:
         text = example[begin : end + 1]
-        if text and len(place) and all(data.startswith(text, row + begin - done) for row in place[[len(place) // 2, -1]].tolist()):
+        fits = name not in _SMALL or abs(int(example[begin:end])) < -int(MISSING_SMALL)
+        if text and fits and len(place) and all(data.startswith(text, row + begin - done) for row in place[[len(place) // 2, -1]].tolist()):
             same.append((name, begin, end))  # perhaps everywhere, and then it need not be taken for a number
             continue
         if same and stand(data, place, example[done:begin]):
