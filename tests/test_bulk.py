@@ -150,3 +150,31 @@ def test_a_promise_is_forgotten_after_a_day(world: World) -> None:
     with pytest.raises(NotReady):
         world.bulk(paste, timeout=0)
     assert sum(one.status == 202 for one in world.utility.requests) == 2
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        "/ReadServiceStatus#/Batch/Bulk/50098",
+        "/%2e%2e/resource/ReadServiceStatus#/Batch/Bulk/50098",
+        "/Batch/../ReadServiceStatus#/Batch/Bulk/50098",
+        "/ReadServiceStatus/../Batch/Bulk/50098?correlationID=x",
+        "/Batch/Bulk/50098?published-min=0&published-max=1",  # would be answered by "nothing there", which is true of that window
+        "/Batch/Bulk/50098?correlationID=x&Published%2DMax=1",
+    ],
+)
+def test_a_forged_notification_is_not_the_answer(world: World, tail: str) -> None:
+    paste = smd.inbox.Paste()
+    paste.paste(world.utility.custodian.resource_endpoint + tail)
+    with pytest.warns(SmdWarning, match="something else than this batch"), pytest.raises(NotReady):
+        world.bulk(paste, timeout=0)
+    assert [one.path.rpartition("/resource/")[2] for one in world.utility.requests if one.method == "GET"] == ["Batch/Bulk/50098"]
+
+
+def test_a_forged_notification_of_nothing_does_not_stand_in_the_way(world: World) -> None:
+    paste = smd.inbox.Paste()
+    paste.paste(world.utility.custodian.resource_endpoint + "/Batch/Bulk/50098?correlationID=junk")
+    with pytest.warns(SmdWarning, match="led to nothing"), pytest.raises(NotReady):
+        world.bulk(paste, timeout=0)
+    paste.paste(world.utility.wait_for_notices(1)[0].decode())
+    world.same(world.bulk(paste))

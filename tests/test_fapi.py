@@ -329,3 +329,15 @@ def test_the_practice_utility_as_a_fapi_provider() -> None:
         assert other.plain_session.get(about["resource_endpoint"] + "/ReadServiceStatus", headers=shown).status_code == 401
         fapi.close()
         other.close()
+
+
+@pytest.mark.parametrize("more", ["", "&miss=1", "&x=iss%3D", "&note=iss=1"])
+def test_the_answer_of_a_server_that_names_itself_has_to(issuer: Issuer, more: str) -> None:
+    issuer.changed = {"authorization_response_iss_parameter_supported": True}
+    fapi = issuer.session()
+    state = parse_qs(fapi.authorization_url(BACK).partition("?")[2])["state"][0]
+    with pytest.raises(StateMismatch, match="RFC 9207"):
+        fapi.exchange(f"{BACK}?code=CANARY-code&state={state}{more}")
+    assert issuer.asked("/token") == []
+    fapi.exchange(f"code=CANARY-code&state={state}&iss={issuer.server.url()}")  # the query alone, as somebody may paste it
+    assert len(issuer.asked("/token")) == 1

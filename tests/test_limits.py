@@ -167,7 +167,14 @@ def test_clocks_that_differ_a_little_share_the_second(tmp_path: Path) -> None:
     assert passes(gate(tmp_path, behind), behind, 1)[0] >= NOON + 6
 
 
-@pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"clients": 5}', b'{"last": "x"}', b'{"clients": {"%b": 7}}', b"\xff"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        *(b"", b"{", b"[]", b'{"clients": 5}', b'{"last": "x"}', b'{"clients": {"%b": 7}}', b"\xff"),
+        *(b'{"last": NaN}', b'{"clients": {"%b": {"hour": [[1, 1e999]]}}}', b'{"clients": {"%b": {"hour": [[NaN, 1]]}}}'),
+        b'{"clients": {"%b": {"count": 1e999, "day": 9e12}}}',
+    ],
+)
 def test_a_file_that_cannot_be_read_is_counted_anew(tmp_path: Path, data: bytes, caplog: pytest.LogCaptureFixture) -> None:
     clock = Clock()
     one = gate(tmp_path, clock)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -156,3 +157,17 @@ def test_what_cannot_be(world: World) -> None:
     (world.folder / "state" / "registration.json").chmod(0o600)
     with pytest.raises(ConfigurationError, match="damaged"):
         world.registration("self-access")
+
+
+def test_a_file_of_somebody_elses_does_not_say_where_secrets_go(world: World) -> None:
+    registration = world.registration("self-access")
+    registration.run()
+    path = world.folder / "state" / "registration.json"
+    state = json.loads(path.read_text())
+    state["endpoints"] |= {"mutual_tls": False, "ca_bundle": "theirs.pem"}
+    path.write_text(json.dumps(state))
+    assert world.registration("self-access").production == registration.production
+    state["endpoints"]["token_endpoint"] = "https://elsewhere.invalid/token"
+    path.write_text(json.dumps(state))
+    with pytest.raises(ConfigurationError, match="names another host"):
+        _ = world.registration("self-access").production

@@ -264,6 +264,14 @@ def test_no_encoding_hides_a_doctype(encoding: str) -> None:
         read_resource(text.encode(encoding))
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le"])
+def test_a_doctype_is_refused_though_it_names_no_entity(encoding: str) -> None:
+    """Each element would get the attribute anew: gigabytes from a notification that a stranger sends."""
+    text = '<!DOCTYPE x [<!ATTLIST a b CDATA "c">]><ServiceStatus><a/><a/></ServiceStatus>'
+    with pytest.raises(BrokenXmlError, match="DOCTYPE"):
+        parse(text.encode(encoding))
+
+
 def test_depth_is_bounded() -> None:
     with pytest.raises(BrokenXmlError):
         parse(b"<a>" * 100_000 + b"</a>" * 100_000)

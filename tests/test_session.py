@@ -24,6 +24,7 @@ import pytest
 import trustme
 
 from smd_notebook.access.failures import chunks
+from smd_notebook.access.replies import is_page, token_reply
 from smd_notebook.access.session import Session
 from smd_notebook.errors import (
     AuthorizationError,
@@ -785,3 +786,13 @@ def test_settings_that_are_none() -> None:
                 Session(custodian_at(server), credentials(), **given)  # type: ignore[arg-type]
         with pytest.raises(ConfigurationError, match="ca_bundle"):
             Session(custodian_at(server, ca_bundle="/none.pem"), credentials())
+
+
+def test_a_reply_of_many_comments_is_looked_at_once() -> None:
+    assert not is_page(b"<!---->" * 280 + b"x")  # 2 to the power of 280 ways to read it, if each were tried
+    assert is_page(b" <!-- a -- b --> <!----> <HTML>")
+
+
+def test_a_lifetime_that_is_no_number_a_machine_has() -> None:
+    body = b'{"access_token": "%b", "expires_in": 1%b}' % (BEARER.encode(), b"0" * 400)
+    assert token_reply(200, {}, body, "authorization_code").expires_in is None

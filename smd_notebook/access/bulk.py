@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
 from smd_notebook.access.archive import Download, Reply, folder_of, locked, store
 from smd_notebook.access.custodian import Custodian, origin_of
@@ -22,7 +23,7 @@ from smd_notebook.access.notices import Inbox, Notice
 from smd_notebook.access.replies import ids_of
 from smd_notebook.access.resources import Resources
 from smd_notebook.access.windows import Moment, Window, instant, parameters, stamp
-from smd_notebook.errors import ConfigurationError, NotReady, warn
+from smd_notebook.errors import BadRequest, ConfigurationError, NotReady, warn
 
 if TYPE_CHECKING:
     import requests
@@ -33,7 +34,7 @@ __all__ = ["Bulk", "Job", "fetch_batch"]
 PATIENCE = 86_400.0
 #: How long nothing more may come after the first notification, for what comes in several [s].
 _QUIET = 5.0
-_INTERVAL = re.compile(rb"<(?:[\w.-]+:)?interval\s*>(.*?)</(?:[\w.-]+:)?interval\s*>", re.DOTALL)
+_INTERVAL = re.compile(rb"<(?:[\w.-]+:)?interval\s*>(.{0,2000}?)</(?:[\w.-]+:)?interval\s*>", re.DOTALL)
 _NUMBER = re.compile(rb"<(?:[\w.-]+:)?(start|duration)\s*>\s*(\d{1,12})\s*<")
 
 
@@ -301,7 +302,7 @@ def _told(custodian: Custodian, batch: str, job: Job, notices: Iterable[Notice],
             continue
         if not _own(custodian, address):
             warn("a notification leads to another place than the utility's resources, and was not followed")
-        elif not address.partition("?")[0].endswith("/" + batch):
+        elif not _of(custodian, batch, address):
             warn("a notification speaks of something else than this batch, and was left: other data, or a consent that changed")
         else:
             fresh.append(address)
@@ -320,7 +321,13 @@ def _fetched(
     """Fetch what waits, and return how the job stands; data of another job's window counts for that one."""
     for address in job.waiting:
         begun = clock()
-        answer = fetch(address)
+        try:
+            answer = fetch(address)
+        except BadRequest:  # anybody may send addresses of nothing, and they must not stand in the way of what is there
+            warn("a notification led to nothing that the utility knows, and was left")
+            rest = tuple(one for one in job.waiting if one != address)
+            job = book.put(replace(job, waiting=rest, strayed=(*job.strayed, address)), job)
+            continue
         if answer.status_code == 202:  # told too early: it goes on waiting
             continue
         others = (one for one in book.jobs if not one.answered and one is not job)
@@ -343,6 +350,13 @@ def _own(custodian: Custodian, address: str) -> bool:
         return origin_of(address) == origin_of(custodian.resource_endpoint) and address.startswith(custodian.resource_endpoint + "/")
     except ConfigurationError:
         return False
+
+
+def _of(custodian: Custodian, batch: str, address: str) -> bool:
+    """Tell whether an address is a batch's own, letter by letter, and asks for no window: that would be another request, not an answer."""
+    path, _, query = address.partition("?")
+    named = {name.lower() for name, _ in parse_qsl(query, keep_blank_values=True)}
+    return path == f"{custodian.resource_endpoint}/{batch}" and not named & {name.lower() for name in custodian.window_names}
 
 
 def _within(data: bytes, window: Window) -> bool:

@@ -401,7 +401,7 @@ class FapiSession:
             raise problem or StateMismatch("no consent was begun here", hint="Start with authorization_url.")
         if not found.proved:
             raise StateMismatch("a code alone is not enough here", hint="Paste the whole address, with its state.")
-        if strict and "iss=" not in urlsplit(redirected_url.strip()).query:
+        if strict and not found.issuer:
             raise StateMismatch("the answer does not name the server that it comes from (RFC 9207)", hint="Do not use this address.")
         parameters = {
             "grant_type": "authorization_code",

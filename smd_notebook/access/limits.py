@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -71,6 +72,8 @@ class _State:
         # at once (`moved`), or it would be done by now for ever.
         self.last = float(self.content.get("last", 0.0))
         hour = [(float(start), int(count)) for start, count in mine.get("hour", [])]
+        if not all(math.isfinite(one) for one in (self.last, *(start for start, _count in hour))):
+            raise ValueError("no time is infinite")
         self.moved = max([self.last, *(start for start, _count in hour)]) > now + _SKEW
         self.last = self.last if self.last <= now + _SKEW else now
         self.hour: dict[float, int] = {}
@@ -192,7 +195,7 @@ class RateGate:
             return _State(json.loads(read_private(self._path)), self._client, now, self.limits)
         except FileNotFoundError:
             return _State({}, self._client, now, self.limits)
-        except (ValueError, TypeError, AttributeError, RecursionError):
+        except (ValueError, TypeError, AttributeError, RecursionError, OverflowError):
             _log.warning("what was used of the utility's limits cannot be read; it is counted anew")
         state = _State({"last": now}, self._client, now, self.limits)
         state.moved = True

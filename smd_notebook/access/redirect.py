@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlsplit
 
 from smd_notebook.errors import AuthorizationError, ConfigurationError, Denied, StateMismatch
@@ -25,6 +25,8 @@ _ERRORS = {
 _CODES = ("code", "authorization_code")
 #: A code alone: RFC 6749 allows printable ASCII; what has no room in a query unescaped is something else that was pasted.
 _BARE = re.compile(r"(?!(?:code|authorization_code|error|state|scope|iss)=)[A-Za-z0-9._~+-][A-Za-z0-9._~+/-]{3,2048}={0,2}", re.IGNORECASE)
+#: How an address begins; a query alone may hold one further on, as the server's name in `iss`.
+_ADDRESS = re.compile(r"/|[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _MOST = 16384
 _AGAIN = "Start again, and paste the whole address that the browser shows at the end."
 
@@ -41,11 +43,14 @@ class Redirect:
         What the utility says that was granted; empty where it says nothing.
     proved : bool
         Whether it came with the state that was sent: not where a code alone was pasted.
+    issuer : str
+        The server that it says it comes from (RFC 9207); empty where it says nothing.
     """
 
     code: Secret
     scope: str = ""
     proved: bool = True
+    issuer: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ def _parameters(text: str) -> dict[str, str]:
     text = text.strip()
     if len(text) > _MOST:
         raise ConfigurationError("this is too long for a redirected address", hint=_AGAIN)
-    if "://" in text or text.startswith("/"):
+    if _ADDRESS.match(text):
         try:
             text = urlsplit(text).query
         except ValueError:
@@ -135,7 +140,7 @@ def parse_redirect(text: str, state: Secret | None, *, issuer: str | None = None
     if len(codes) != 1:
         what = "two codes" if codes else "no code"
         raise ConfigurationError(f"there is {what} in the redirected address", hint=_AGAIN)
-    return Redirect(Secret(codes[0]), found.get("scope", ""), proved=state is not None)
+    return Redirect(Secret(codes[0]), found.get("scope", ""), proved=state is not None, issuer=found.get("iss", ""))
 
 
 def parse_first_redirect(text: str, third_party: str = "") -> FirstRedirect:

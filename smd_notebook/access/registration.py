@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -38,6 +38,7 @@ _MILESTONES: dict[str, tuple[str, tuple[str, ...]]] = {
     "application-information": ("ApplicationInformation names the production endpoints", _ALL),
     "production": ("A token from the production endpoint", _ALL),
 }
+_ENDPOINTS = ("authorization_endpoint", "token_endpoint", "resource_endpoint")
 _BY_HAND = {
     "oauth": (
         "Start the OAuth test in the utility's portal. Where it sends your browser first, copy the address, and open what "
@@ -170,7 +171,22 @@ class Registration:
     @property
     def production(self) -> Custodian:
         """The custodian's settings for production, with the endpoints that ApplicationInformation names."""
-        return replace(self._given, **self._state["endpoints"])
+        return replace(self._given, **self._checked(self._state["endpoints"]))
+
+    def _checked(self, named: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the endpoints among `named`: certificate and secret go where they lead, and the file may be somebody else's work.
+
+        Another host than the one that is known is for a person to look at.
+        """
+        endpoints = {name: str(named[name]) for name in _ENDPOINTS if named.get(name)}
+        for name, one in endpoints.items():
+            known = getattr(self._given, name)
+            if known and name != "authorization_endpoint" and origin_of(one) != origin_of(known):
+                raise ConfigurationError(
+                    f"ApplicationInformation names another host than the custodian's settings as {name}",
+                    hint="Ask the utility; if it is right, read the custodian from a TOML file that says so.",
+                )
+        return endpoints
 
     def __str__(self) -> str:
         lines = [self._headline()]
@@ -244,21 +260,7 @@ class Registration:
         if self.client.credentials.registration_token is None:
             raise ConfigurationError("the registration access token is missing", hint=_BY_HAND["application-information"])
         found = self.client.application_information()
-        named = {
-            "authorization_endpoint": found.authorization_endpoint,
-            "token_endpoint": found.token_endpoint,
-            "resource_endpoint": found.resource_endpoint,
-        }
-        endpoints = {name: one for name, one in named.items() if one}
-        # a token goes where these lead: another host than the one that is known is for a person to look at
-        for name, one in endpoints.items():
-            known = getattr(self._given, name)
-            if known and name != "authorization_endpoint" and origin_of(one) != origin_of(known):
-                raise ConfigurationError(
-                    f"ApplicationInformation names another host than the custodian's settings as {name}",
-                    hint="Ask the utility; if it is right, read the custodian from a TOML file that says so.",
-                )
-        self._state["endpoints"] = endpoints
+        self._state["endpoints"] = self._checked({name: getattr(found, name) for name in _ENDPOINTS})
 
     def _pass_production(self) -> None:
         try:

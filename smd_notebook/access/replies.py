@@ -35,6 +35,11 @@ __all__ = ["TokenReply", "ids_of", "is_page", "refusal", "retry_after_of", "toke
 
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 _ID = re.compile(r"[\w.:/+=-]{1,80}", re.ASCII)
+#: How a page begins, behind comments; each of these ends where it first can, or there would be endless ways to read them.
+_PAGE = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:<!--(?:(?!-->).)*-->\s*)*<(?:!doctype\s+html|html)\b",
+    re.IGNORECASE | re.DOTALL,
+)
 #: Words alone: no token, number or address has this form, so a server's own text may be quoted.
 _WORDS = re.compile(r"(?!.*[A-Za-z_]{21})[A-Za-z_',.:() -]{1,120}")
 _PORTAL = "Compare client id and secret with the utility's portal, and check that they belong to this endpoint (test or production)."
@@ -126,7 +131,7 @@ def is_page(body: bytes) -> bool:
     body : bytes
         The reply, or its beginning.
     """
-    return bool(re.match(rb"(?:\xef\xbb\xbf)?\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html)\b", body[:2000], re.IGNORECASE | re.DOTALL))
+    return bool(_PAGE.match(body[:2000]))
 
 
 def _content(body: bytes) -> Any:
@@ -258,6 +263,6 @@ def _seconds(value: Any) -> float | None:
     """Return a lifetime that makes sense, else None."""
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return number if math.isfinite(number) and 0 <= number <= 10 * 366 * 86400 and not isinstance(value, bool) else None
