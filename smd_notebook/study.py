@@ -217,8 +217,8 @@ def _write(feed: Feed, frame: pd.DataFrame, csv: Path) -> bool:
 
     part = csv.with_name(f".{csv.name}.part.csv")
     try:
-        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
-        part.chmod(0o600)
+        part.unlink(missing_ok=True)  # of a run that was killed, or a link that somebody has put there to have its target overwritten
+        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         feed.to_csv(part)
         back = read_tidy(part)
         with part.open("rb+") as stream:

@@ -10,7 +10,7 @@ import pytest
 
 import smd_notebook as smd
 from smd_notebook.errors import ConfigurationError, Denied, NotReady, SmdWarning
-from smd_notebook.study import collect, collect_blocking
+from smd_notebook.study import _write, collect, collect_blocking
 
 from .test_client import NOW, POINT, consented, make, practice
 
@@ -164,3 +164,12 @@ def test_the_command_lines_way_blocks_and_asks_for_a_paste(utility, client, plac
     made = collect_blocking(client, months=1, **places)
     assert made.revoked
     assert made.download.end == NOW
+
+
+def test_a_link_in_a_shared_folder_overwrites_nothing(tmp_path: Path):
+    other, csv = tmp_path / "precious", tmp_path / "usage.csv"
+    other.write_text("precious")
+    (tmp_path / ".usage.csv.part.csv").symlink_to(other)
+    feed = smd.sample("apartment")
+    assert _write(feed, feed.tidy(), csv)
+    assert (other.read_text(), csv.is_symlink(), csv.stat().st_mode & 0o777) == ("precious", False, 0o600)
