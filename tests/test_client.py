@@ -24,6 +24,7 @@ from smd_notebook.access.session import Session
 from smd_notebook.access.tokens import MemoryStore
 from smd_notebook.errors import (
     AuthorizationError,
+    BadRequest,
     ConfigurationError,
     Denied,
     NotReady,
@@ -331,6 +332,15 @@ def test_deleting_wants_a_word(utility, client, monkeypatch):
     monkeypatch.setattr("builtins.input", lambda _: "yes")
     assert client.revoke(subscription)
     assert client.revoke(subscription, confirm=True)  # already gone, which is as good
+
+
+def test_nothing_under_a_wrong_address_is_not_deleted(utility, client):
+    subscription = consented(client, utility)
+    utility.faults.add("no-listener", path="*/Authorization/*", method="DELETE")
+    with pytest.raises(BadRequest, match="nothing under this address"):
+        client.revoke(subscription, confirm=True)
+    assert client.usage_points(subscription)  # its tokens are kept
+    assert client.revoke(subscription, confirm=True)
 
 
 # -- what goes wrong ---------------------------------------------------------------------------------------------------------------------

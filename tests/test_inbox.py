@@ -20,6 +20,7 @@ import pytest
 import requests
 import trustme
 
+from smd_notebook.access import listener
 from smd_notebook.access.inbox import Directory, Inbox, LocalHttps, Paste, PollUrl
 from smd_notebook.access.notices import notified
 from smd_notebook.errors import ConfigurationError, Network, ReadError, SmdWarning
@@ -174,6 +175,33 @@ def test_who_stalls_keeps_nobody_waiting(files: dict[str, Path]) -> None:
             stalled.sendall(b"\x16")  # begins a handshake, and never goes on
             assert post(inbox.port, files["ca"], "/", batch_list(ONE).encode()) == 200
         assert len(inbox.wait(1)) == 1
+
+
+def test_a_listener_bounds_what_strangers_take(files: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "_LONGEST", 0.5)
+    monkeypatch.setattr(listener, "_MOST_AT_ONCE", 2)
+    monkeypatch.setattr(listener, "_MOST_WAITING", 1)
+    context = ssl.create_default_context(cafile=str(files["ca"]))
+    with LocalHttps(files["certificate"], files["key"], port=0, host="127.0.0.1") as inbox:
+
+        def connect() -> ssl.SSLSocket:
+            return context.wrap_socket(socket.create_connection(("127.0.0.1", inbox.port), timeout=5), server_hostname="localhost")
+
+        with connect() as slow, connect():
+            with pytest.raises(OSError, match=r"."):
+                connect().close()  # a third finds no room
+
+            def trickle() -> None:
+                for _ in range(100):  # a byte at a time, for ever
+                    slow.sendall(b"P")
+                    time.sleep(0.05)
+
+            with pytest.raises(OSError, match=r"."):
+                trickle()
+        time.sleep(0.6)
+        assert post(inbox.port, files["ca"], "/", batch_list(ONE).encode()) == 200
+        assert post(inbox.port, files["ca"], "/", batch_list(TWO).encode()) == 503  # nobody has asked for the first
+        assert [notice.addresses for notice in inbox.wait(0)] == [(ONE,)]
 
 
 def test_a_listener_may_ask_for_a_certificate(files: dict[str, Path]) -> None:

@@ -216,14 +216,17 @@ class Client(Bulk):
         AuthorizationError, ServiceError
             Where the utility did not do it; the tokens are kept then.
         """
-        question = f"Delete authorization {subscription} at {self.custodian.title}? It cannot be brought back. Type yes: "
+        number = self._authorization_id(subscription)
+        question = f"Delete authorization {number} at {self.custodian.title}? It cannot be brought back. Type yes: "
         if not (confirm(question) if callable(confirm) else _ask(question) if confirm is None else confirm):
             return False
-        url = self.custodian.url("Authorization", self._authorization_id(subscription))
+        url = self.custodian.url("Authorization", number)
         try:
             self._with(self.tokens.client, lambda token: self.session.delete(url, token=token.access_token))
         except BadRequest as error:
-            if error.status_code not in (404, 410):  # gone is as good as deleted
+            # gone is as good as deleted, if it is gone: a wrong address has nothing under it either
+            listed = error.status_code in (404, 410) and any(one.entry.id == number and one.status == 1 for one in self.authorizations())
+            if listed or error.status_code not in (404, 410):
                 raise
         self.tokens.forget(str(subscription))
         return True

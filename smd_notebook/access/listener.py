@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import os
 import queue
+import socket
 import ssl
 import threading
 import time
@@ -21,7 +22,9 @@ from smd_notebook.espi.resources import Secret
 
 __all__ = ["LocalHttps"]
 
-_STALLED = 10.0  # s; whoever does not finish a handshake or a body by then is let go
+_STALLED = 10.0  # s; whoever sends nothing for so long is let go
+_LONGEST = 30.0  # s; and whoever takes so long for a whole notification, however steadily
+_MOST_AT_ONCE, _MOST_WAITING = 32, 1000  # connections, and notifications that nobody has asked for yet
 
 
 class LocalHttps:
@@ -76,7 +79,7 @@ class LocalHttps:
                 hint="They are PEM files; the key must belong to the certificate.",
             ) from None
         self._place, self._path = (host, port), path
-        self._queue: queue.Queue[Notice] = queue.Queue()
+        self._queue: queue.Queue[Notice] = queue.Queue(_MOST_WAITING)
         self._server: _Server | None = None
 
     @property
@@ -86,7 +89,7 @@ class LocalHttps:
 
     def __enter__(self) -> Self:
         try:
-            self._server = _Server(self._place, self._context, self._path, self._queue.put)
+            self._server = _Server(self._place, self._context, self._path, self._queue.put_nowait)
         except OSError as error:
             raise ConfigurationError(
                 f"the inbox cannot listen at port {self._place[1]}: {os.strerror(error.errno or 0)}", hint="Choose another: port=."
@@ -120,15 +123,42 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, place: tuple[str, int], context: ssl.SSLContext, path: str, put: Callable[[Notice], None]) -> None:
         super().__init__(place, _Handler)
         self.context, self.path, self.put = context, path, put
+        self._room = threading.BoundedSemaphore(_MOST_AT_ONCE)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Give a connection a thread, unless there are too many."""
+        if self._room.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve a connection, and make room for another."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._room.release()
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """Shake hands in the connection's own thread, so that whoever stalls keeps nobody else waiting."""
         request.settimeout(_STALLED)
-        with suppress(OSError), self.context.wrap_socket(request, server_side=True) as secured:
-            _Handler(secured, client_address, self)
+        with socket.socket(fileno=os.dup(request.fileno())) as same:
+            deadline = threading.Timer(_LONGEST, _cut, (same,))
+            deadline.daemon = True
+            deadline.start()
+            try:
+                with suppress(OSError), self.context.wrap_socket(request, server_side=True) as secured:
+                    _Handler(secured, client_address, self)
+            finally:
+                deadline.cancel()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing: what strangers send does not belong into a notebook's output."""
+
+
+def _cut(connection: socket.socket) -> None:
+    with suppress(OSError):  # it is over already
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -155,7 +185,11 @@ class _Handler(BaseHTTPRequestHandler):
         except ReadError:
             self.send_error(400)
             return
-        self.server.put(notice)
+        try:
+            self.server.put(notice)
+        except queue.Full:
+            self.send_error(503)
+            return
         self.send_response(200)
         self.send_header("Content-Length", "0")
         self.end_headers()
