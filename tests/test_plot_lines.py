@@ -48,7 +48,7 @@ def test_a_year_of_steps():
     np.testing.assert_allclose(np.concatenate([trace.y[:-1] for trace in figure.data]), load * 4 / 1000, rtol=1e-6)
     for trace in figure.data:
         assert (trace.line.shape, trace.y.dtype, trace.dx, trace.y[-1] == trace.y[-2]) == ("hv", "float32", QUARTER, True)
-        assert (np.diff(times(trace)) > np.timedelta64(0)).all()
+        assert (np.diff(times(trace)) > np.timedelta64(0, "us")).all()
     assert [str(times(trace)[0])[:16] for trace in figure.data] == ["2024-01-01T00:00", "2024-03-10T03:00", "2024-11-03T01:00"]
     assert [str(times(trace)[-1])[:16] for trace in figure.data] == ["2024-03-10T02:00", "2024-11-03T02:00", "2025-01-01T00:00"]
     assert [trace.showlegend for trace in figure.data] == [True, False, False]
@@ -86,7 +86,7 @@ def test_many_gaps_are_one_trace_with_holes():
     assert len(grey(figure)) == 60
     assert len(trace.y) == 900 + 2 * 61  # each run has its end, and a hole after it
     begin = times(trace)
-    assert (np.diff(begin) >= np.timedelta64(0)).all()
+    assert (np.diff(begin) >= np.timedelta64(0, "us")).all()
     first = holes[0]
     assert [str(begin[i])[11:16] for i in (first - 2, first - 1, first, first + 1)] == ["01:00", "01:15", "01:15", "01:30"]
     np.testing.assert_allclose(trace.y[first - 2 : first + 2], [4 * 0.004, 4 * 0.004, np.nan, 6 * 0.004], rtol=1e-6)
@@ -99,7 +99,7 @@ def test_longer_steps_go_on_across_the_day_on_which_the_clock_changes():
     assert trace.y[69] == pytest.approx(0.717086957)  # the day of 23 hours, by definitions
     four = plot.series(resample(lapse_frame(), "4h"), slider=False)
     begin = times(four.data[0])
-    assert (np.diff(begin[: len(four.data[0].y)]) >= np.timedelta64(0)).all()
+    assert (np.diff(begin[: len(four.data[0].y)]) >= np.timedelta64(0, "us")).all()
     assert len(four.data) == 1
     assert not four.layout.xaxis.rangeslider.visible
 

@@ -119,7 +119,7 @@ def typical_days(
         row=2,
         col=1,
     )
-    span = period(dates[0].astype("M8[us]"), (dates[-1] + 1).astype("M8[us]"))
+    span = period(dates[0].astype("M8[us]"), (dates[-1] + np.timedelta64(1, "D")).astype("M8[us]"))
     none = int((code == 0).sum())
     notes = f"{len(centres)} clusters of {int(centres['days'].sum())} days by k-means" + (" of their shapes" if shares else "")
     notes += f"; grey: {none} day{'s' * (none > 1)} in none, not complete." if none else "."

@@ -233,7 +233,7 @@ def _grey(figure: go.Figure, gaps: list[tuple[int, int]]) -> None:
     heights = np.tile(np.array([0, 1, 1, 0, 0], dtype="float32"), len(gaps))
     ends = np.arange(5, corners.size, 5)  # a hole between two areas
     figure.add_scatter(
-        x=np.insert(corners, ends, np.datetime64("NaT")),
+        x=np.insert(corners, ends, np.datetime64("NaT", "us")),
         y=np.insert(heights, ends, np.nan),
         yaxis="y2",
         mode="lines",
