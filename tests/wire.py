@@ -124,7 +124,10 @@ class Server:
         while (text := file.readline().decode().strip()) != "":
             name, _, value = text.partition(":")
             headers[name.lower()] = value.strip()
-        body = file.read(int(headers.get("content-length", 0))).decode()
+        length = int(headers.get("content-length", 0))
+        body = file.read(length).decode()
+        if len(body) < length:  # whoever asked was killed meanwhile
+            return False
         request = Request(line[0], line[1], headers, body, bool(self.tls and one.getpeercert(True)))
         self.requests.append(request)
         sent = self.answer(request)
