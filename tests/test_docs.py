@@ -115,8 +115,8 @@ def public(thing: Any, name: str) -> Iterator[tuple[str, Any]]:
             yield from public(getattr(thing, inner), f"{name}.{inner}")
     elif inspect.isclass(thing):
         yield name, thing
-        for inner, member in vars(thing).items():
-            if not inner.startswith("_") and inspect.isfunction(member):
+        for inner, member in inspect.getmembers(thing, inspect.isfunction):
+            if not inner.startswith("_") and member.__module__.startswith(smd.__name__):
                 yield f"{name}.{inner}", member
     elif callable(thing):
         yield name, thing

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -11,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from smd_notebook.analysis.bins import resample
+from smd_notebook.analysis.homemeters import Meters
 from smd_notebook.analysis.homerows import applied, bins_to_add, curve_at, groups_of, joined, meters_of, tidy_rows
 from smd_notebook.analysis.homestore import BATCH, Store
 from smd_notebook.analysis.intake import fingerprints, options_of, sources_of, take_in, tens
@@ -30,7 +30,7 @@ __all__ = ["Cohort"]
 _FEW = 30  # sources that are read before a second process would have started
 
 
-class Cohort:
+class Cohort(Meters):
     """Many homes in one Zarr store. Immutable: every method that changes something returns a new one; the store stays as it is.
 
     Parameters
@@ -58,8 +58,6 @@ class Cohort:
     ...     cohort.select(service="electricity").profile(by=(), slot="1h").groupby("usage_point")["n"].first().tolist()
     [365, 365]
     """
-
-    meters: pd.DataFrame
 
     def __init__(self, store: str | PathLike[str]) -> None:
         self._store = Store(Path(store))
@@ -149,9 +147,6 @@ class Cohort:
 
     # -- what is there -----------------------------------------------------------------------------------------------------------------
 
-    def __len__(self) -> int:
-        return len(self.meters)
-
     def __repr__(self) -> str:
         points = self.meters["usage_point"].nunique()
         return f"<Cohort: {len(self):,} meters of {points:,} usage points, {self._store.path.name}>"
@@ -160,74 +155,6 @@ class Cohort:
     def findings(self) -> pd.DataFrame:
         """What was noticed on reading all sources, as `Feed.findings` has it; `source` says in which one."""
         return as_frame(self._store.findings)
-
-    def select(self, where: Any = None, **columns: Any) -> Cohort:
-        """Return some of the meters.
-
-        Parameters
-        ----------
-        where : array of bool, shape (n_meters,), optional
-            Which rows of `meters`.
-        **columns : value or collection of values
-            What a column of `meters` must be, or be one of: ``service="electricity", county=["Yolo", "Solano"]``.
-
-        Raises
-        ------
-        ConfigurationError
-            If there is no such column, `where` is of another length, or nothing is left.
-        """
-        keep = np.ones(len(self), dtype=bool)
-        if where is not None:
-            mask = np.asarray(where)
-            if mask.shape != keep.shape or mask.dtype != bool:
-                raise ConfigurationError("`where` must be True or False for each meter", hint='cohort.meters["coverage"] > 0.9')
-            keep &= mask
-        for name, wanted in columns.items():
-            if name not in self.meters.columns:
-                raise ConfigurationError(f"meters have no {name!r}", hint=f"They have {', '.join(self.meters.columns)}.")
-            values = [wanted] if isinstance(wanted, str) or not isinstance(wanted, Collection) else list(wanted)
-            keep &= self.meters[name].isin(values).to_numpy()
-        if not keep.any():
-            raise ConfigurationError("no meter is left", hint="Look at cohort.meters.")
-        return self._with(self.meters[keep].reset_index(drop=True))
-
-    def with_attributes(self, table: pd.DataFrame, *, on: str = "usage_point") -> Cohort:
-        """Return the same meters with more columns, to select and group by.
-
-        Parameters
-        ----------
-        table : DataFrame, shape (n_rows, n_attributes)
-            One row a value of `on`, in its index or in a column of that name. Meters that it does not know have missing attributes.
-        on : str, default "usage_point"
-            Which column of `meters` it is keyed by: `usage_point`, `source` ...
-
-        Raises
-        ------
-        ConfigurationError
-            If a key comes twice, a name is taken, or no meter is known.
-        """
-        keyed = table.set_index(on) if on in table.columns else table
-        if on not in self.meters.columns or not keyed.index.is_unique:
-            raise ConfigurationError(f"attributes must have one row for each {on!r}", hint="Drop repeated rows first.")
-        taken = sorted(set(map(str, keyed.columns)) & set(self.meters.columns))
-        if taken:
-            raise ConfigurationError(f"meters have {', '.join(taken)} already", hint="Rename the columns of the table.")
-        if not self.meters[on].isin(keyed.index).any():
-            raise ConfigurationError(f"the table knows none of the meters by {on!r}", hint=f"Compare its keys with cohort.meters[{on!r}].")
-        return self._with(self.meters.join(keyed, on=on))
-
-    def groups(self, by: str) -> Iterator[tuple[Any, Cohort]]:
-        """Yield the values of a column of `meters`, and the meters that have each; those without a value are in no group.
-
-        Parameters
-        ----------
-        by : str
-            Which column.
-        """
-        if by not in self.meters.columns:
-            raise ConfigurationError(f"meters have no {by!r}", hint=f"They have {', '.join(self.meters.columns)}.")
-        for value, rows in self.meters.groupby(by, sort=True, observed=True):
-            yield value, self._with(rows.reset_index(drop=True))
 
     def tidy(self) -> pd.DataFrame:
         """Return the intervals of all meters in one tidy frame, without cost and TOU: for some homes, not for thousands.
@@ -396,11 +323,6 @@ class Cohort:
         return screened
 
     # -- inside ------------------------------------------------------------------------------------------------------------------------
-
-    def _with(self, meters: pd.DataFrame) -> Cohort:
-        out = copy.copy(self)
-        out.meters = meters
-        return out
 
     def _stamped(self, table: pd.DataFrame, definition: str) -> pd.DataFrame:
         return stamp(table, definition=definition, inputs={"cohort": self._store.path.name, "meters": len(self)})

@@ -1,0 +1,106 @@
+"""The meters of a cohort as a table to choose from."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from smd_notebook.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    import pandas as pd
+
+__all__ = ["Meters"]
+
+
+class Meters:
+    """Something that has a row for each of its meters. Immutable: choosing returns a new one with other rows or columns.
+
+    Attributes
+    ----------
+    meters : DataFrame
+        One row a meter.
+    """
+
+    meters: pd.DataFrame
+
+    def __len__(self) -> int:
+        return len(self.meters)
+
+    def select(self, where: Any = None, **columns: Any) -> Self:
+        """Return some of the meters.
+
+        Parameters
+        ----------
+        where : array of bool, shape (n_meters,), optional
+            Which rows of `meters`.
+        **columns : value or collection of values
+            What a column of `meters` must be, or be one of: ``service="electricity", county=["Yolo", "Solano"]``.
+
+        Raises
+        ------
+        ConfigurationError
+            If there is no such column, `where` is of another length, or nothing is left.
+        """
+        keep = np.ones(len(self), dtype=bool)
+        if where is not None:
+            mask = np.asarray(where)
+            if mask.shape != keep.shape or mask.dtype != bool:
+                raise ConfigurationError("`where` must be True or False for each meter", hint='cohort.meters["coverage"] > 0.9')
+            keep &= mask
+        for name, wanted in columns.items():
+            if name not in self.meters.columns:
+                raise ConfigurationError(f"meters have no {name!r}", hint=f"They have {', '.join(self.meters.columns)}.")
+            values = [wanted] if isinstance(wanted, str) or not isinstance(wanted, Collection) else list(wanted)
+            keep &= self.meters[name].isin(values).to_numpy()
+        if not keep.any():
+            raise ConfigurationError("no meter is left", hint="Look at cohort.meters.")
+        return self._with(self.meters[keep].reset_index(drop=True))
+
+    def with_attributes(self, table: pd.DataFrame, *, on: str = "usage_point") -> Self:
+        """Return the same meters with more columns, to select and group by.
+
+        Parameters
+        ----------
+        table : DataFrame, shape (n_rows, n_attributes)
+            One row a value of `on`, in its index or in a column of that name. Meters that it does not know have missing attributes.
+        on : str, default "usage_point"
+            Which column of `meters` it is keyed by: `usage_point`, `source` ...
+
+        Raises
+        ------
+        ConfigurationError
+            If a key comes twice, a name is taken, or no meter is known.
+        """
+        keyed = table.set_index(on) if on in table.columns else table
+        if on not in self.meters.columns or not keyed.index.is_unique:
+            raise ConfigurationError(f"attributes must have one row for each {on!r}", hint="Drop repeated rows first.")
+        taken = sorted(set(map(str, keyed.columns)) & set(self.meters.columns))
+        if taken:
+            raise ConfigurationError(f"meters have {', '.join(taken)} already", hint="Rename the columns of the table.")
+        if not self.meters[on].isin(keyed.index).any():
+            raise ConfigurationError(f"the table knows none of the meters by {on!r}", hint=f"Compare its keys with cohort.meters[{on!r}].")
+        return self._with(self.meters.join(keyed, on=on))
+
+    def groups(self, by: str) -> Iterator[tuple[Any, Self]]:
+        """Yield the values of a column of `meters`, and the meters that have each; those without a value are in no group.
+
+        Parameters
+        ----------
+        by : str
+            Which column.
+        """
+        if by not in self.meters.columns:
+            raise ConfigurationError(f"meters have no {by!r}", hint=f"They have {', '.join(self.meters.columns)}.")
+        for value, rows in self.meters.groupby(by, sort=True, observed=True):
+            yield value, self._with(rows.reset_index(drop=True))
+
+    def _with(self, meters: pd.DataFrame) -> Self:
+        out = copy.copy(self)
+        out.meters = meters
+        return out
