@@ -192,7 +192,7 @@ class Store:
     def _array(self, group: Any, name: str, shape: Any, chunks: Any, dtype: Any, dims: tuple[str, ...], fill: Any, **attrs: Any) -> Any:
         from zarr.codecs import BloscCodec
 
-        codec = BloscCodec(cname="zstd", clevel=5, shuffle="bitshuffle")
+        codec = BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle")
         return group.create_array(
             name,
             shape=shape,

@@ -18,6 +18,7 @@ import numpy as np
 from smd_notebook.analysis.edges import instants, parse
 from smd_notebook.clock import valid_zone
 from smd_notebook.errors import Finding, ReadError, SmdError, SmdWarning
+from smd_notebook.espi.channels import rows_of
 from smd_notebook.espi.dialects import dialect_named
 from smd_notebook.espi.model import MISSING
 from smd_notebook.espi.source import handles
@@ -31,7 +32,20 @@ if TYPE_CHECKING:
 
     Ints = NDArray[np.int64]
 
-__all__ = ["Home", "Kind", "Options", "Row", "Source", "edges_of_year", "fingerprints", "options_of", "sources_of", "take_in", "tens"]
+__all__ = [
+    "Home",
+    "Kind",
+    "Options",
+    "Row",
+    "Source",
+    "edges_of_year",
+    "fingerprints",
+    "options_of",
+    "row_of",
+    "sources_of",
+    "take_in",
+    "tens",
+]
 
 _SECOND = 1_000_000  # us
 DAY = 86_400  # s
@@ -229,34 +243,66 @@ def _row(one: Series, found: list[Finding]) -> Row | None:
     known = np.flatnonzero((readings.start != MISSING) & (readings.duration > 0))
     if not known.size:
         return None
-    start, duration = readings.start[known], readings.duration[known]
-    lengths, counts = np.unique(duration, return_counts=True)
-    step = int(channel.interval_length or lengths[counts.argmax()])
-    kind = Kind(channel.service, channel.measure, channel.flow, channel.unit, channel.power_of_ten + readings.exponent, step, one.zone)
-    years, fits = [], np.zeros(known.size, dtype=bool)
-    if step <= DAY:
-        for year in range(_year(int(start.min()) - DAY), _year(int(start.max()) + DAY) + 1):
-            edges = edges_of_year(step, one.zone, year)
-            place = np.searchsorted(edges, start, "right") - 1
-            inside = np.flatnonzero((place >= 0) & (place < edges.size - 1))
-            at = place[inside]
-            on = (edges[at] == start[inside]) & (edges[at + 1] - edges[at] == duration[inside])
-            chosen = inside[on]
-            fits[chosen] = True
-            if chosen.size:
-                rows = known[chosen]
-                years.append(Year(year, place[chosen], readings.value[rows], readings.quality[rows]))
+    if known.size < len(readings):
+        readings = rows_of(readings, known)
+    step = channel.interval_length or _most_common(readings.duration)
+    power = channel.power_of_ten + readings.exponent
+    kind = Kind(channel.service, channel.measure, channel.flow, channel.unit, power, step, one.zone)
+    row, told = row_of(kind, channel.usage_point, channel.label, readings.start, readings.duration, readings.value, readings.quality)
+    found += told
+    return row
+
+
+def _most_common(lengths: Ints) -> int:
+    """Return the most common of some lengths [s], the shortest of several."""
+    if (lengths == lengths[0]).all():
+        return int(lengths[0])
+    listed, counts = np.unique(lengths, return_counts=True)
+    return int(listed[counts.argmax()])
+
+
+def row_of(
+    kind: Kind, usage_point: str, channel: str, start: Ints, duration: Ints, value: Ints, quality: NDArray[np.int16]
+) -> tuple[Row | None, list[Finding]]:
+    """Return a meter on the grid of each local calendar year, and what does not fit.
+
+    Parameters
+    ----------
+    kind : Kind
+        What it measures.
+    usage_point, channel : str
+        Which it is.
+    start, duration, value, quality : array, shape (n,)
+        Its intervals in order of time, at least one [s since 1970, s], raw values and quality codes.
+    """
+    end = start + duration
+    years, fits = [], np.zeros(start.size, dtype=bool)
+    if kind.step <= DAY:
+        for year in range(_year(int(start[0]) - DAY), _year(int(start[-1]) + DAY) + 1):
+            edges = edges_of_year(kind.step, kind.zone, year)
+            low, high = np.searchsorted(start, edges[[0, -1]])
+            if low == high:
+                continue
+            here = slice(low, high)
+            place = (start[here] - edges[0]) // kind.step if kind.step < DAY else np.searchsorted(edges, start[here], "right") - 1
+            on = (edges[place] == start[here]) & (edges[place + 1] == end[here])
+            fits[here] |= on
+            if on.all():
+                years.append(Year(year, place, value[here], quality[here]))
+            elif on.any():
+                years.append(Year(year, place[on], value[here][on], quality[here][on]))
+    told = []
     if not fits.all():
         off = np.flatnonzero(~fits)
-        begin, end = int(start[off].min()), int((start + duration)[off].max())
         text = "intervals do not lie on the steps of a cohort's table (equal ones of up to a day); they are not in the store"
         hint = "Analyse this home by itself: smd.read."
-        found.append(Finding("not-on-grid", "warning", text, hint, channel=channel.label, start=begin, end=end, n=off.size))
+        begin, until = int(start[off].min()), int(end[off].max())
+        told.append(Finding("not-on-grid", "warning", text, hint, channel=channel, start=begin, end=until, n=off.size))
     if not years:
-        return None
-    valid = fits & (readings.value[known] != MISSING)
-    first, last = int(start[fits].min()), int((start + duration)[fits].max())
-    return Row(kind, channel.usage_point, channel.label, years, first, last, int(valid.sum()), int(duration[valid].sum()))
+        return None, told
+    valid = fits & (value != MISSING)
+    first, last = int(start[fits].min()), int(end[fits].max())
+    return Row(kind, usage_point, channel, years, first, last, int(valid.sum()), int(duration[valid].sum())), told
 
 
 def _year(instant: int) -> int:
