@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from smd_notebook.analysis.bins import resample
-from smd_notebook.analysis.homemeters import Meters
+from smd_notebook.analysis.homegroups import Together
 from smd_notebook.analysis.homerows import applied, bins_to_add, curve_at, groups_of, joined, meters_of, tidy_rows
-from smd_notebook.analysis.homestore import BATCH, Store
+from smd_notebook.analysis.homestore import Store
 from smd_notebook.analysis.intake import fingerprints, options_of, sources_of, take_in, tens
 from smd_notebook.analysis.measures import metrics
-from smd_notebook.analysis.passport import stamp
 from smd_notebook.analysis.profiles import profile
 from smd_notebook.analysis.release import release_screen
 from smd_notebook.analysis.workers import in_order
@@ -30,7 +29,7 @@ __all__ = ["Cohort"]
 _FEW = 30  # sources that are read before a second process would have started
 
 
-class Cohort(Meters):
+class Cohort(Together):
     """Many homes in one Zarr store. Immutable: every method that changes something returns a new one; the store stays as it is.
 
     Parameters
@@ -321,17 +320,3 @@ class Cohort(Meters):
             hint = "Longer bins, larger groups or more homes may pass; smd.analysis.release_screen shows which sums fail."
             raise ConfigurationError(f"nothing of this may be published: {reasons}", hint=hint)
         return screened
-
-    # -- inside ------------------------------------------------------------------------------------------------------------------------
-
-    def _stamped(self, table: pd.DataFrame, definition: str) -> pd.DataFrame:
-        return stamp(table, definition=definition, inputs={"cohort": self._store.path.name, "meters": len(self)})
-
-    def _pieces(self) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-        """Yield meters that stand in one chunk: the table, and what `tidy_rows` needs to know of each."""
-        wanted = self.meters[["table", "row", "usage_point", "channel", "first", "last"]].copy()
-        for name in ("first", "last"):
-            wanted[name] = wanted[name].dt.as_unit("s").astype("int64")
-        wanted["chunk"] = wanted["row"] // BATCH
-        for (table, _), rows in wanted.groupby(["table", "chunk"], sort=False):
-            yield str(table), cast("Any", rows.drop(columns=["table", "chunk"]).to_dict("records"))

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from smd_notebook.analysis.edges import distinct
 from smd_notebook.analysis.passport import stamp
-from smd_notebook.analysis.series import HOUR, labelled, local_times, rate_units, series_of
+from smd_notebook.analysis.series import HOUR, Series, labelled, local_times, rate_units, series_of
 from smd_notebook.errors import ConfigurationError, UnitError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     Ints = NDArray[np.int64]
     Floats = NDArray[np.float64]
 
 __all__ = ["coincidence", "duration_curve", "ramps"]
+
+_NEVER = int(np.iinfo("i8").min)
 
 
 def duration_curve(x: Any, *, min_coverage: float = 1.0) -> pd.DataFrame:
@@ -143,14 +147,13 @@ def ramps(x: Any, *, min_coverage: float = 1.0) -> pd.DataFrame:
                 rows.append((name, float(number), per_hour, one.rate_unit, time, length or None, steps.size))
         sizes.append(len(rows) - before)
     metric, value, per_hours, unit, at_, interval, n = zip(*rows, strict=True) if rows else ((),) * 7
-    never = np.iinfo("i8").min
     columns = {
         "metric": pd.Series(metric, dtype="str"),
         "value": np.array(value, dtype="f8"),
         "per_hour": np.array(per_hours, dtype="f8"),
         "unit": pd.Series(unit, dtype="str"),
-        "at": local_times(found, [never if time is None else time for time in at_]),
-        "interval": np.array([never if length is None else length for length in interval], dtype="i8").view("m8[us]"),
+        "at": local_times(found, [_NEVER if time is None else time for time in at_]),
+        "interval": np.array([_NEVER if length is None else length for length in interval], dtype="i8").view("m8[us]"),
         "n": np.array(n, dtype="i8"),
     }
     out = labelled(frame, found, sizes, columns)
@@ -213,6 +216,36 @@ def coincidence(x: Any, *, min_share: float = 1.0, min_coverage: float = 1.0) ->
         raise ConfigurationError("coincidence needs two channels or more", hint="Put the meters into one frame: pd.concat([...]).")
     if len({one.rate_unit for one in found}) > 1:
         raise UnitError("rates of unlike units have no sum", hint="Select channels of one service first.")
+    times, length, matrix = aligned(found)
+    valid = ~np.isnan(matrix)
+    counts = valid.sum(axis=0) >= min_share * len(found) - 1e-9
+    matrix, times, length = matrix[:, counts], times[counts], length[counts]
+    group = highest(times, length, np.nansum(matrix, axis=0), found)
+    own, own_at = own_peaks(times, matrix)
+    names = labelled(frame, found, [2] * len(found), {})
+    out = peaks_table(names, found, own, own_at, rates_at(matrix, group.place), group)
+    inputs = {"channels": len(found), "min_share": min_share}
+    return stamp(out, definition="coincidence of peaks: the highest sum over the sum of the highest", inputs=inputs)
+
+
+class Group(NamedTuple):
+    """The highest sum of a group: where it is among the instants, its rate, start and length [us], and which share of the time counts."""
+
+    place: int | None
+    peak: float
+    at: int
+    interval: int
+    coverage: float
+
+
+def aligned(found: Sequence[Series]) -> tuple[Ints, Ints, Floats]:
+    """Return the starts [us] that any of the series has, the lengths of the intervals there, and the rates, missing where one has none.
+
+    Raises
+    ------
+    UnitError
+        If the intervals do not line up.
+    """
     times = distinct(np.concatenate([one.found.start for one in found]))
     length = np.zeros(times.size, dtype="i8")
     matrix = np.full((len(found), times.size), np.nan)
@@ -220,44 +253,72 @@ def coincidence(x: Any, *, min_share: float = 1.0, min_coverage: float = 1.0) ->
         place = np.searchsorted(times, one.found.start)
         matrix[row, place] = one.rate
         length[place] = np.maximum(length[place], one.found.native)
-    unlike = any((length[np.searchsorted(times, one.found.start)] != one.found.native).any() for one in found)
-    if unlike or (times[1:] < (times + length)[:-1]).any():
-        text = "the intervals do not line up: they differ in length or start"
-        raise UnitError(text, hint='Bring them to one step first: smd.resample(x, "1h").')
-    valid = ~np.isnan(matrix)
-    counts = valid.sum(axis=0) >= min_share * len(found) - 1e-9
-    matrix, times, length = matrix[:, counts], times[counts], length[counts]
+    if any((length[np.searchsorted(times, one.found.start)] != one.found.native).any() for one in found):
+        raise unlike()
+    check_apart(times, length)
+    return times, length, matrix
+
+
+def check_apart(times: Ints, length: Ints) -> None:
+    """Refuse intervals of which one begins within another.
+
+    Raises
+    ------
+    UnitError
+        If there are such.
+    """
+    if (times[1:] < (times + length)[:-1]).any():
+        raise unlike()
+
+
+def unlike() -> UnitError:
+    """Return the error for intervals that do not line up."""
+    text = "the intervals do not line up: they differ in length or start"
+    return UnitError(text, hint='Bring them to one step first: smd.resample(x, "1h"), or bins="1h" of a cohort.')
+
+
+def highest(times: Ints, length: Ints, sums: Floats, found: Sequence[Series]) -> Group:
+    """Return the highest of sums at some instants."""
     elapsed = max(one.last for one in found) - min(one.first for one in found)
     coverage = float(length.sum()) / elapsed if elapsed else np.nan
-    never = np.iinfo("i8").min
-    total, own, top, own_at = np.nan, np.full(len(found), np.nan), np.full(len(found), np.nan), np.full(len(found), never)
-    at = interval = never
-    if times.size:
-        sums = np.nansum(matrix, axis=0)
-        peak = int(sums.argmax())
-        total, at, interval, top = float(sums[peak]), int(times[peak]), int(length[peak]), matrix[:, peak]
-        some = ~np.isnan(matrix).all(axis=1)
-        places = np.nanargmax(matrix[some], axis=1)
-        own[some], own_at[some] = matrix[some, places], times[places]
+    if not times.size:
+        return Group(None, np.nan, _NEVER, _NEVER, coverage)
+    peak = int(sums.argmax())
+    return Group(peak, float(sums[peak]), int(times[peak]), int(length[peak]), coverage)
+
+
+def rates_at(matrix: Floats, place: int | None) -> Floats:
+    """Return the rate of each row at one of the instants."""
+    return np.full(len(matrix), np.nan) if place is None else matrix[:, place]
+
+
+def own_peaks(times: Ints, matrix: Floats) -> tuple[Floats, Ints]:
+    """Return the highest rate of each row, and when it was [us]; missing where a row has none."""
+    own, own_at = np.full(len(matrix), np.nan), np.full(len(matrix), _NEVER)
+    some = ~np.isnan(matrix).all(axis=1)
+    places = np.nanargmax(matrix[some], axis=1) if times.size else np.empty(0, dtype="i8")
+    own[some], own_at[some] = matrix[some, places], times[places]
+    return own, own_at
+
+
+def peaks_table(names: pd.DataFrame, found: Sequence[Series], own: Floats, own_at: Ints, top: Floats, group: Group) -> pd.DataFrame:
+    """Return what `coincidence` returns: each meter's own peak, its rate at the peak of the group, and that; `names` are two rows each."""
     together = float(own.sum()) if not np.isnan(own).any() else np.nan  # one that has no maximum leaves none for all
-    factor = total / together if together > 0 else np.nan
+    factor = group.peak / together if together > 0 else np.nan
     unit = found[0].rate_unit
     rows: list[tuple[str, float, str, int]] = []
     for mine, mine_at, then in zip(own, own_at, top, strict=True):
-        rows += [("own_max", mine, unit, mine_at), ("coincident", then, unit, at)]
-    rows += [("group_max", total, unit, at), ("sum_of_max", together, unit, never)]
-    rows += [("coincidence_factor", factor, "1", never), ("diversity_factor", 1 / factor if factor > 0 else np.nan, "1", never)]
+        rows += [("own_max", mine, unit, mine_at), ("coincident", then, unit, group.at)]
+    rows += [("group_max", group.peak, unit, group.at), ("sum_of_max", together, unit, _NEVER)]
+    rows += [("coincidence_factor", factor, "1", _NEVER), ("diversity_factor", 1 / factor if factor > 0 else np.nan, "1", _NEVER)]
     metric, value, units, when = zip(*rows, strict=True)
     columns: dict[str, Any] = {
         "metric": pd.Series(metric, dtype="str"),
         "value": np.array(value, dtype="f8"),
         "unit": pd.Series(units, dtype="str"),
         "at": local_times(found, when),
-        "interval": np.full(len(rows), interval).view("m8[us]"),
-        "coverage": np.full(len(rows), coverage),
+        "interval": np.full(len(rows), group.interval).view("m8[us]"),
+        "coverage": np.full(len(rows), group.coverage),
     }
-    names = labelled(frame, found, [2] * len(found), {})
-    group = pd.DataFrame({"usage_point": ["all"] * 4, "channel": ["all"] * 4}).astype(names.dtypes)
-    out = pd.concat([names, group], ignore_index=True).assign(**columns)
-    inputs = {"channels": len(found), "min_share": min_share}
-    return stamp(out, definition="coincidence of peaks: the highest sum over the sum of the highest", inputs=inputs)
+    everybody = pd.DataFrame({"usage_point": ["all"] * 4, "channel": ["all"] * 4}).astype(names.dtypes)
+    return pd.concat([names, everybody], ignore_index=True).assign(**columns)
