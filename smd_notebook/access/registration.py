@@ -19,13 +19,15 @@ from smd_notebook.access.doctor import Checkup, check_client, check_credentials
 from smd_notebook.access.files import private_folder, read_private, write_private
 from smd_notebook.access.redirect import parse_first_redirect
 from smd_notebook.errors import BadRequest, ConfigurationError, SmdError, Unavailable
+from smd_notebook.espi.resources import Secret
 
 if TYPE_CHECKING:
     from smd_notebook.access.client import Client
 
-__all__ = ["Milestone", "Registration"]
+__all__ = ["Milestone", "Registration", "UserType", "registered_as"]
 
 UserType = Literal["standard", "self-access", "energy-efficiency-finance", "community-choice-aggregator"]
+_FILE = "registration.json"
 DAYS = 90  # from acceptance; then the registration expires
 #: What each milestone is called, and which user types need it; in the order in which they build on each other
 _ALL = get_args(UserType)
@@ -126,7 +128,7 @@ class Registration:
             raise ConfigurationError("accepted needs a time zone", hint="datetime(2026, 1, 1, tzinfo=UTC), for example.")
         self.client, self.user_type, self._given = client, user_type, production
         self._make = make or (lambda custodian: type(client)(custodian, client.credentials))
-        self._file = private_folder(Path(folder).expanduser()) / "registration.json"
+        self._file = private_folder(Path(folder).expanduser()) / _FILE
         state = self._read()
         if state["user_type"] != user_type or state["client_id"] != client.credentials.client_id:
             raise ConfigurationError(
@@ -138,14 +140,8 @@ class Registration:
         self._write()
 
     def _read(self) -> dict[str, Any]:
-        try:
-            found = json.loads(read_private(self._file))
-        except FileNotFoundError:
-            mine = {"user_type": self.user_type, "client_id": self.client.credentials.client_id}
-            return {**mine, "accepted": float(self.client.now()), "endpoints": {}, "milestones": {}}
-        except ValueError:
-            raise ConfigurationError(f"{self._file.name} is damaged", hint="Delete it; the tests are passed again in a minute.") from None
-        return dict(found)
+        mine = {"user_type": self.user_type, "client_id": self.client.credentials.client_id}
+        return _kept(self._file) or {**mine, "accepted": float(self.client.now()), "endpoints": {}, "milestones": {}}
 
     def _write(self) -> None:
         write_private(self._file, json.dumps(self._state, indent=1).encode())
@@ -162,6 +158,11 @@ class Registration:
     def ends(self) -> datetime:
         """When the registration expires unless all is passed."""
         return datetime.fromtimestamp(self._state["accepted"], UTC) + timedelta(days=DAYS)
+
+    @property
+    def days_left(self) -> int:
+        """How many days are left until then; negative where it has expired."""
+        return (self.ends - datetime.fromtimestamp(self.client.now(), UTC)).days
 
     @property
     def done(self) -> bool:
@@ -208,8 +209,7 @@ class Registration:
         return f"<p>{html.escape(self._headline())}</p><table><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table>"
 
     def _headline(self) -> str:
-        left = (self.ends - datetime.fromtimestamp(self.client.now(), UTC)).days
-        end = "all passed" if self.done else f"{left} days left" if left >= 0 else "expired: register anew"
+        end = "all passed" if self.done else f"{self.days_left} days left" if self.days_left >= 0 else "expired: register anew"
         return f"Registration as {self.user_type} user at {self.client.custodian.title}: {end}"
 
     # -- going on ------------------------------------------------------------------------------------------------------------------------
@@ -222,19 +222,32 @@ class Registration:
         list of Milestone
             How things stand afterwards; what a utility answers is in them, and nothing is raised.
         """
-        for one in self.milestones:
-            if one.done_at is not None:
-                continue
-            if one.name == "oauth":
-                self._keep(one.name, problem="", advice=_BY_HAND["oauth"])
-                break
-            try:
-                getattr(self, f"_pass_{one.name.replace('-', '_')}")()
-            except SmdError as error:
-                self._keep(one.name, problem=str(error.args[0]), advice=error.hint)
-                break
-            self._keep(one.name, done_at=float(self.client.now()))
+        while (one := self.advance()) and one.done_at is not None:
+            pass
         return self.milestones
+
+    def advance(self) -> Milestone | None:
+        """Take the next test, where it needs no person.
+
+        Returns
+        -------
+        Milestone or None
+            How it stands afterwards; None where all is passed.
+        """
+        at = next((number for number, one in enumerate(self.milestones) if one.done_at is None), None)
+        if at is None:
+            return None
+        name = self.milestones[at].name
+        if name == "oauth":
+            self._keep(name, problem="", advice=_BY_HAND[name])
+        else:
+            try:
+                getattr(self, f"_pass_{name.replace('-', '_')}")()
+            except SmdError as error:
+                self._keep(name, problem=str(error.args[0]), advice=error.hint)
+            else:
+                self._keep(name, done_at=float(self.client.now()))
+        return self.milestones[at]
 
     def _keep(self, name: str, **found: Any) -> None:
         self._state["milestones"][name] = {key: one for key, one in found.items() if one not in ("", None)}
@@ -278,13 +291,15 @@ class Registration:
 
     # -- the OAuth test ------------------------------------------------------------------------------------------------------------------
 
-    def begin_oauth(self, address: str) -> str:
+    def begin_oauth(self, address: Secret | str, *, redirect_uri: str | None = None) -> str:
         """Return the address to open next, in the OAuth test.
 
         Parameters
         ----------
-        address : str
+        address : Secret or str
             Where the utility's test sent the browser first: the registered OAuth URL, with ``scope`` and ``ThirdPartyID``.
+        redirect_uri : str, optional
+            Where the answer comes back to; by default the address of the credentials.
 
         Raises
         ------
@@ -293,16 +308,19 @@ class Registration:
         ConfigurationError
             If there is no scope in it.
         """
-        found = parse_first_redirect(address, self.client.credentials.third_party_id or "")
-        return self.client.authorization_url(scope=found.scope)
+        text = address.reveal() if isinstance(address, Secret) else address
+        found = parse_first_redirect(text, self.client.credentials.third_party_id or "")
+        return self.client.authorization_url(scope=found.scope, redirect_uri=redirect_uri)
 
-    def finish_oauth(self, address: str) -> list[Milestone]:
+    def finish_oauth(self, address: Secret | str, *, go_on: bool = True) -> list[Milestone]:
         """Finish the OAuth test, and go on with what needs no person.
 
         Parameters
         ----------
-        address : str
+        address : Secret or str
             Where the browser ended.
+        go_on : bool, default True
+            Whether to go on.
 
         Returns
         -------
@@ -321,4 +339,44 @@ class Registration:
             self._keep("oauth", problem=str(error.args[0]), advice=error.hint)
             raise
         self._keep("oauth", done_at=float(self.client.now()))
-        return self.run()
+        return self.run() if go_on else self.milestones
+
+
+def registered_as(folder: str | Path) -> UserType | None:
+    """Return the user type of the registration that is kept in a folder.
+
+    Parameters
+    ----------
+    folder : str or Path
+        As for `Registration`.
+
+    Returns
+    -------
+    str or None
+        None where there is none yet.
+
+    Raises
+    ------
+    ConfigurationError
+        If its file is damaged, or others may read it.
+
+    Examples
+    --------
+    >>> registered_as("not-begun") is None
+    True
+    """
+    kept = _kept(Path(folder).expanduser() / _FILE)
+    return None if kept is None else kept["user_type"]
+
+
+def _kept(file: Path) -> dict[str, Any] | None:
+    """Return what a registration's file holds; None where there is none."""
+    try:
+        found = json.loads(read_private(file))
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not {"user_type", "client_id", "accepted", "endpoints", "milestones"} <= found.keys():
+        raise ConfigurationError(f"{file.name} is damaged", hint="Delete it; the tests are passed again in a minute.")
+    return found

@@ -6,13 +6,12 @@ import asyncio
 import secrets
 import threading
 from contextlib import suppress
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlencode
 
 from smd_notebook.access.client import Client, Subscription
 from smd_notebook.access.flow import step
 from smd_notebook.access.listing import seconds
-from smd_notebook.access.redact import redact
 from smd_notebook.access.stations import (
     ENDS,
     Authorized,
@@ -57,17 +56,16 @@ from smd_notebook.errors import (
     ConfigurationError,
     Network,
     NotReady,
-    ServiceError,
     SmdError,
 )
 from smd_notebook.errors import Denied as DeniedError
 from smd_notebook.errors import Expired as ExpiredError
 from smd_notebook.errors import Revoked as RevokedError
 from smd_notebook.espi.resources import Secret
-from smd_notebook.widgets.errands import Errands
+from smd_notebook.widgets.errands import Errands, Turns
 from smd_notebook.widgets.panel import Panel
 from smd_notebook.widgets.receivers import PasteBack, receiver_for
-from smd_notebook.widgets.wording import NAMES, Around, shown
+from smd_notebook.widgets.wording import NAMES, Around, problem_of, shown
 
 __all__ = ["Authorize"]
 
@@ -121,7 +119,7 @@ class Authorize:
         self._until: float | None = None
         self._trouble: Problem | None = None
         self._timer: threading.Timer | None = None
-        self._waiting: list[asyncio.Event] = []
+        self._turns = Turns()
         self._lock = threading.RLock()
         self._errands = Errands()
         self._panel = Panel(self._act, lambda: self.link)
@@ -215,15 +213,11 @@ class Authorize:
 
     def _repr_mimebundle_(self, **more: Any) -> Any:
         """Show the widget; where there is no widget manager, this text. It is saved with the notebook: no link in it."""
-        bundle = self._panel._repr_mimebundle_(**more)
-        data = bundle[0] if isinstance(bundle, tuple) else bundle
-        if data is None:
-            return {"text/plain": repr(self)}
-        data["text/plain"] = (
+        return self._panel.bundle(
             f"<Authorize: {self.client.custodian.title}>\n"
-            "Without buttons: `await auth.start()`, open auth.link in a browser and agree, then auth.paste(getpass.getpass('Address: '))"
+            "Without buttons: `await auth.start()`, open auth.link in a browser and agree, then auth.paste(getpass.getpass('Address: '))",
+            **more,
         )
-        return bundle
 
     # -- events --------------------------------------------------------------------------------------------------------------------------
 
@@ -265,8 +259,7 @@ class Authorize:
             for effect in effects:
                 self._do(effect)
             self._show()
-            for waiting in self._waiting:
-                waiting.set()
+            self._turns.tell()
 
     def _do(self, effect: Effect) -> None:
         match effect:
@@ -359,12 +352,7 @@ class Authorize:
     def _problem(self, error: Exception) -> Problem:
         """Say what an exception means; it stays in `error`."""
         self.error = error
-        if not isinstance(error, SmdError):
-            return Problem(f"{type(error).__name__}: {redact(str(error))}", "you", "auth.error holds the exception.")
-        side: Literal["you", "utility", "network"] = (
-            "network" if isinstance(error, Network) else "utility" if isinstance(error, ServiceError) else "you"
-        )
-        return Problem(str(error.args[0]), side, error.hint, tuple(getattr(error, "ids", {}).items()))
+        return problem_of(error, "auth.error")
 
     def _raised(self) -> AuthorizationError:
         """Return the error that the state stands for."""
@@ -378,11 +366,4 @@ class Authorize:
     async def _until_not(self, *states: type) -> None:
         """Wait while it is in one of these states."""
         self._errands.here()
-        changed = asyncio.Event()
-        self._waiting.append(changed)
-        try:
-            while isinstance(self._state, states):
-                changed.clear()
-                await changed.wait()
-        finally:
-            self._waiting.remove(changed)
+        await self._turns.until(lambda: not isinstance(self._state, states))

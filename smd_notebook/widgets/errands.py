@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-__all__ = ["Errands"]
+__all__ = ["Errands", "Turns"]
 
 T = TypeVar("T")
 
@@ -65,3 +65,32 @@ class Errands:
             threading.Thread(target=errand, name="smd widget", daemon=True).start()
         else:
             errand()
+
+
+class Turns:
+    """Lets coroutines wait for something to change."""
+
+    def __init__(self) -> None:
+        self._waiting: list[asyncio.Event] = []
+
+    def tell(self) -> None:
+        """Say, on the loop, that something has changed."""
+        for one in self._waiting:
+            one.set()
+
+    async def until(self, there: Callable[[], bool]) -> None:
+        """Wait until it is so.
+
+        Parameters
+        ----------
+        there : callable
+            Tells whether it is.
+        """
+        changed = asyncio.Event()
+        self._waiting.append(changed)
+        try:
+            while not there():
+                changed.clear()
+                await changed.wait()
+        finally:
+            self._waiting.remove(changed)

@@ -56,3 +56,20 @@ class Panel(anywidget.AnyWidget):
             Texts, none of them secret.
         """
         self.view = {**view, "turn": self.view.get("turn", 0) + 1}
+
+    def bundle(self, text: str, **more: Any) -> Any:
+        """Return what a cell shows: the form, and a text for where there is no widget manager.
+
+        Parameters
+        ----------
+        text : str
+            The text. It is saved with the notebook.
+        **more : Any
+            As Jupyter gives it.
+        """
+        found = self._repr_mimebundle_(**more)
+        data = found[0] if isinstance(found, tuple) else found
+        if data is None:
+            return {"text/plain": text}
+        data["text/plain"] = text
+        return found

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from smd_notebook.access.client import Subscription
 from smd_notebook.access.custodian import Custodian
+from smd_notebook.access.redact import redact
 from smd_notebook.access.stations import (
     Authorized,
     Awaiting,
@@ -30,8 +31,9 @@ from smd_notebook.access.stations import (
     Uncertain,
     Unconfigured,
 )
+from smd_notebook.errors import Network, ServiceError, SmdError
 
-__all__ = ["NAMES", "Around", "shown"]
+__all__ = ["NAMES", "Around", "button", "problem_of", "said", "shown"]
 
 #: What `Authorize.status` says of each state.
 NAMES: dict[type, str] = {
@@ -109,7 +111,7 @@ def shown(state: State, around: Around) -> dict[str, Any]:
     view |= _body(state, around, who)
     problem = around.trouble or getattr(state, "problem", None)
     problems = [problem] if problem else list(getattr(state, "problems", ()))
-    view["problem"] = [line for one in problems for line in _said(one)]
+    view["problem"] = [line for one in problems for line in said(one)]
     return view
 
 
@@ -120,7 +122,7 @@ def _body(state: State, around: Around, who: str) -> dict[str, Any]:
         case Ready():
             return {
                 "status": "All is set up. The customer can be asked.",
-                "buttons": [_button("start", "Ask the customer", "primary")],
+                "buttons": [button("start", "Ask the customer", "primary")],
             }
         case Awaiting():
             return _awaiting(state, around)
@@ -130,24 +132,24 @@ def _body(state: State, around: Around, who: str) -> dict[str, Any]:
             return {
                 "status": "Authorized." if not isinstance(state, Refreshing) else "Renewing the token …",
                 "lines": _granted(around),
-                "buttons": [_button("revoke", "Revoke …")],
+                "buttons": [button("revoke", "Revoke …")],
             }
         case ConfirmRevoke():
             return {
                 "status": f"Delete this authorization at {who}? It cannot be brought back: only the customer can grant it again.",
                 "lines": _granted(around),
-                "buttons": [_button("cancel", "Keep it", "primary"), _button("confirm", "Delete the authorization", "danger")],
+                "buttons": [button("cancel", "Keep it", "primary"), button("confirm", "Delete the authorization", "danger")],
             }
         case Revoking():
             return {"status": f"Deleting the authorization at {who} …", "busy": True}
         case Revoked():
             return {
                 "status": f"The authorization is deleted at {who}, and its tokens are forgotten. Downloaded data stay where they are.",
-                "buttons": [_button("restart", "Ask again", "primary")],
+                "buttons": [button("restart", "Ask again", "primary")],
             }
         case _:
             again = "Check again" if isinstance(state, (Blocked, Unconfigured, Failed)) else "Start again"
-            return {"status": _ENDED[type(state)], "buttons": [_button("restart", again, "primary")]}
+            return {"status": _ENDED[type(state)], "buttons": [button("restart", again, "primary")]}
 
 
 def _awaiting(state: Awaiting, around: Around) -> dict[str, Any]:
@@ -160,11 +162,22 @@ def _awaiting(state: Awaiting, around: Around) -> dict[str, Any]:
         "status": f"Waiting for the customer, until {until}.",
         "link": {"text": "Open the consent page", "note": f"It is at {host}. Sign in and agree there; {come}."},
         "field": {"name": "paste", "label": label, "text": "Use this address"},
-        "buttons": [_button("cancel", "Cancel")],
+        "buttons": [button("cancel", "Cancel")],
     }
 
 
-def _button(name: str, text: str, kind: str = "plain") -> dict[str, str]:
+def button(name: str, text: str, kind: str = "plain") -> dict[str, str]:
+    """Return a button of a view.
+
+    Parameters
+    ----------
+    name : str
+        What its click is called.
+    text : str
+        What stands on it.
+    kind : {"primary", "plain", "danger"}
+        How it looks; one at most is primary.
+    """
     return {"name": name, "text": text, "kind": kind}
 
 
@@ -181,8 +194,32 @@ def _moment(at: float, zone: str | None, form: str) -> str:
     return datetime.fromtimestamp(at, ZoneInfo(zone or "UTC")).strftime(form).lstrip("0")
 
 
-def _said(problem: Problem) -> list[str]:
-    """Say what happened, whose side it is on, what to do, and what to quote."""
+def problem_of(error: Exception, where: str) -> Problem:
+    """Say what an exception means.
+
+    Parameters
+    ----------
+    error : Exception
+        The exception.
+    where : str
+        Where a researcher finds it, such as ``"auth.error"``.
+    """
+    if not isinstance(error, SmdError):
+        return Problem(f"{type(error).__name__}: {redact(str(error))}", "you", f"{where} holds the exception.")
+    side: Literal["you", "utility", "network"] = (
+        "network" if isinstance(error, Network) else "utility" if isinstance(error, ServiceError) else "you"
+    )
+    return Problem(str(error.args[0]), side, error.hint, tuple(getattr(error, "ids", {}).items()))
+
+
+def said(problem: Problem) -> list[str]:
+    """Say what happened, whose side it is on, what to do, and what to quote.
+
+    Parameters
+    ----------
+    problem : Problem
+        What went wrong.
+    """
     what = problem.what[:1].upper() + problem.what[1:]
     lines = [what if what.endswith(".") else f"{what}.", _SIDES[problem.side], problem.todo]
     if problem.ids:
