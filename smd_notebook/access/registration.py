@@ -244,7 +244,7 @@ class Registration:
             try:
                 getattr(self, f"_pass_{name.replace('-', '_')}")()
             except SmdError as error:
-                self._keep(name, problem=str(error.args[0]), advice=error.hint)
+                self._refused(name, error)
             else:
                 self._keep(name, done_at=float(self.client.now()))
         return self.milestones[at]
@@ -252,6 +252,12 @@ class Registration:
     def _keep(self, name: str, **found: Any) -> None:
         self._state["milestones"][name] = {key: one for key, one in found.items() if one not in ("", None)}
         self._write()
+
+    def _refused(self, name: str, error: SmdError) -> None:
+        """Keep why a test was not passed, with the numbers by which the utility finds the request."""
+        ids = ", ".join(f"{key} {value}" for key, value in getattr(error, "ids", {}).items())
+        quote = f"If you write to the utility, quote {ids}." if ids else ""
+        self._keep(name, problem=str(error.args[0]), advice=" ".join(filter(None, (error.hint, quote))))
 
     def _pass_certificate(self) -> None:
         for check in check_credentials(self.client.custodian, self.client.credentials):
@@ -283,6 +289,7 @@ class Registration:
                 str(error.args[0]),
                 hint="The utility may still have to switch the registration to production.",
                 status_code=error.status_code,
+                ids=error.ids,
             ) from None
 
     def check(self) -> Checkup:
@@ -291,13 +298,15 @@ class Registration:
 
     # -- the OAuth test ------------------------------------------------------------------------------------------------------------------
 
-    def begin_oauth(self, address: Secret | str, *, redirect_uri: str | None = None) -> str:
+    def begin_oauth(self, address: Secret | str, *, state: Secret | None = None, redirect_uri: str | None = None) -> str:
         """Return the address to open next, in the OAuth test.
 
         Parameters
         ----------
         address : Secret or str
             Where the utility's test sent the browser first: the registered OAuth URL, with ``scope`` and ``ThirdPartyID``.
+        state : Secret, optional
+            What the answer has to bring back; by default fresh.
         redirect_uri : str, optional
             Where the answer comes back to; by default the address of the credentials.
 
@@ -310,7 +319,7 @@ class Registration:
         """
         text = address.reveal() if isinstance(address, Secret) else address
         found = parse_first_redirect(text, self.client.credentials.third_party_id or "")
-        return self.client.authorization_url(scope=found.scope, redirect_uri=redirect_uri)
+        return self.client.authorization_url(state, scope=found.scope, redirect_uri=redirect_uri)
 
     def finish_oauth(self, address: Secret | str, *, go_on: bool = True) -> list[Milestone]:
         """Finish the OAuth test, and go on with what needs no person.
@@ -336,7 +345,7 @@ class Registration:
             subscription = self.client.exchange(address)
             self.client.refresh(subscription)
         except SmdError as error:
-            self._keep("oauth", problem=str(error.args[0]), advice=error.hint)
+            self._refused("oauth", error)
             raise
         self._keep("oauth", done_at=float(self.client.now()))
         return self.run() if go_on else self.milestones

@@ -56,6 +56,20 @@ function render({ model, el }) {
     return made;
   };
 
+  const steps = (rows) => {
+    const list = make("ol", "smd-steps");
+    for (const { mark, text, note, state } of rows) {
+      const row = make("li");
+      row.dataset.state = state;
+      if (state === "now") row.setAttribute("aria-current", "step");
+      const sign = make("span", "smd-mark", mark);
+      sign.setAttribute("aria-hidden", "true"); // the note says it in words
+      row.append(sign, make("span", "", text), " ", make("span", "smd-when", note));
+      list.append(row);
+    }
+    return list;
+  };
+
   const opener = ({ text, note }) => {
     link = make("a", "smd-button smd-primary", text);
     link.target = "_blank";
@@ -106,7 +120,7 @@ function render({ model, el }) {
     alert.replaceChildren(...(view.problem ?? []).map((line) => make("p", "", line)));
     alert.hidden = !view.problem?.length;
     link = null;
-    const parts = [];
+    const parts = view.steps?.length ? [steps(view.steps)] : [];
     if (view.lines?.length) {
       const list = make("ul");
       list.append(...view.lines.map((line) => make("li", "", line)));
@@ -121,9 +135,9 @@ function render({ model, el }) {
     }
     rest.replaceChildren(...parts);
     // who works by keyboard goes on where the next thing is to be done
-    if (held && !root.contains(document.activeElement)) {
+    if (held && (!root.contains(document.activeElement) || document.activeElement === status)) {
       follow = Boolean(link);
-      (link ? status : (rest.querySelector(".smd-primary, button") ?? status)).focus();
+      (link ? status : (rest.querySelector("input, .smd-primary, button") ?? status)).focus();
     }
   };
 
