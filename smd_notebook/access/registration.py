@@ -24,7 +24,7 @@ from smd_notebook.espi.resources import Secret
 if TYPE_CHECKING:
     from smd_notebook.access.client import Client
 
-__all__ = ["Milestone", "Registration", "UserType", "registered_as"]
+__all__ = ["Milestone", "Registration", "registered_as"]
 
 UserType = Literal["standard", "self-access", "energy-efficiency-finance", "community-choice-aggregator"]
 _FILE = "registration.json"

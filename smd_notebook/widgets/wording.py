@@ -220,7 +220,8 @@ def said(problem: Problem) -> list[str]:
     problem : Problem
         What went wrong.
     """
-    what = problem.what[:1].upper() + problem.what[1:]
+    word = problem.what.partition(" ")[0]
+    what = problem.what[:1].upper() + problem.what[1:] if word.isalpha() else problem.what  # a file's name stays as it is
     lines = [what if what.endswith(".") else f"{what}.", _SIDES[problem.side], problem.todo]
     if problem.ids:
         lines.append("If you write to the utility, quote " + ", ".join(f"{name} {value}" for name, value in problem.ids) + ".")
