@@ -84,11 +84,19 @@ def test_a_folder_that_is_there_keeps_its_mode_and_those_below_do_not(tmp_path):
     assert stat.S_IMODE((tmp_path / "raw" / "pge").stat().st_mode) == 0o700
 
 
-@pytest.mark.parametrize("name", ["../../etc", "a/b", "", ".", "..", "x" * 300, "CON\x00", "é"])
+@pytest.mark.parametrize("name", ["../../etc", "a/b", "", ".", "..", "x" * 300, "CON\x00", "é", "nul", "com1", "A"])
 def test_no_usage_point_leads_out_of_the_archive(tmp_path, name):
     path = folder_of(tmp_path / "raw", "pge", name)
     assert path.parent == tmp_path / "raw" / "pge"
     assert path.name.isalnum()
+
+
+def test_ids_that_differ_in_case_alone_share_no_folder(tmp_path):
+    """There are file systems that take both for one name: there, one home's readings would have stood as the other's."""
+    names = ["7a", "7A", "meter-aB", "meter-Ab"]
+    folders = {folder_of(tmp_path / "raw", "pge", name).name.lower() for name in names}
+    assert len(folders) == len(names)
+    assert "7a" in folders
 
 
 def test_a_folder_that_cannot_be_made(tmp_path):

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import smd_notebook as smd
+from smd_notebook.access import bulk
 from smd_notebook.access.limits import RateGate
 from smd_notebook.access.notices import notified
 from smd_notebook.access.stores import MemoryStore
@@ -32,7 +33,8 @@ class World:
 
     def listener(self) -> smd.inbox.LocalHttps:
         files = self.about["inbox_certificate"], self.about["inbox_key"]
-        return smd.inbox.LocalHttps(*files, port=self.port, host="127.0.0.1", path="/notify-1f2e", client_ca=self.about["ca"])
+        known = {"client_ca": self.about["ca"], "client_names": [self.about["notifier_name"]]}
+        return smd.inbox.LocalHttps(*files, port=self.port, host="127.0.0.1", path="/notify-1f2e", **known)
 
     def bulk(self, inbox: Any, start: str = JANUARY, end: str = MARCH, **given: Any) -> Any:
         return self.client.download_bulk(None, start, end, inbox=inbox, to=self.to / "raw", **{"timeout": 20.0, **given})
@@ -178,3 +180,26 @@ def test_a_forged_notification_of_nothing_does_not_stand_in_the_way(world: World
         world.bulk(paste, timeout=0)
     paste.paste(world.utility.wait_for_notices(1)[0].decode())
     world.same(world.bulk(paste))
+
+
+def test_a_forged_notification_of_the_bare_batch_is_not_asked_for_ever(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each request for it would have the utility prepare another batch."""
+    monkeypatch.setattr(bulk, "_QUIET", 0.01)
+    world.utility.faults.add("accepted", path="*/Batch/Bulk/*", times=None)
+    paste = smd.inbox.Paste()
+    forged = world.utility.custodian.resource_endpoint + "/Batch/Bulk/50098"
+    paste.paste(forged)
+    with pytest.warns(SmdWarning, match='led to "not yet" 6 times, and was left'), pytest.raises(NotReady):
+        world.bulk(paste, timeout=2)
+    assert world.asked() == 1 + 6
+    paste.paste(forged)
+    with pytest.raises(NotReady):  # known by now, in the ledger
+        world.bulk(paste, timeout=0.1)
+    assert world.asked() == 1 + 6
+    world.utility.faults.clear()
+
+
+def test_told_too_early_is_asked_again(world: World) -> None:
+    world.utility.faults.add("accepted", path="*/Batch/Bulk/*", skip=1, times=1)
+    world.same(world.bulk(world.listener()))
+    assert sum(one.path.endswith("/Batch/Bulk/50098") for one in world.utility.requests) == 3

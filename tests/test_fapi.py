@@ -282,6 +282,32 @@ def test_a_redirect_leads_nowhere_else(issuer: Issuer) -> None:
     assert issuer.session().session.get(issuer.server.url("/data")).text == "True"
 
 
+def test_a_reply_keeps_no_token_however_it_was_reached(issuer: Issuer) -> None:
+    issuer.other["/data"] = lambda _: reply(302, Location="/data2", Set_Cookie="session=CANARY-cookie")
+    issuer.other["/data2"] = lambda _: reply(200, "{}")
+    fapi = issuer.session()
+    got = fapi.session.get(issuer.server.url("/data"))
+    assert [one.status_code for one in (*got.history, got)] == [302, 200]
+    assert not any("Authorization" in one.request.headers for one in (*got.history, got))
+    assert not any("cookie" in one.headers for one in issuer.server.requests)
+    assert list(fapi.session.cookies) == []
+
+
+@pytest.mark.parametrize("target", ["https://[::1", "javascript:alert(1)", "https://a@b/", "ftp://localhost/data", "http://\u00e4/"])
+def test_a_redirect_to_no_address_is_the_reply(issuer: Issuer, target: str) -> None:
+    issuer.other["/data"] = lambda _: reply(302, Location=target)
+    got = issuer.session().session.get(issuer.server.url("/data"))
+    assert got.status_code == 302
+    assert "Authorization" not in got.request.headers
+
+
+def test_redirects_without_end(issuer: Issuer) -> None:
+    issuer.other["/data"] = lambda _: reply(302, Location="//")
+    with pytest.raises(Network):
+        issuer.session().session.get(issuer.server.url("/data"))
+    assert len(issuer.asked("/data")) == 1 + 3
+
+
 def test_what_cannot_be(issuer: Issuer) -> None:
     for given in ({"issuer_url": "http://as.example"}, {"issuer_url": "https://as.example?x=1"}, {"origins": ("http://api.example",)}):
         with pytest.raises(ConfigurationError, match="https"):

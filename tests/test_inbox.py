@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import logging
 import os
 import re
 import socket
@@ -11,13 +12,11 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
-import requests
 import trustme
 
 from smd_notebook.access import listener
@@ -25,6 +24,7 @@ from smd_notebook.access.inbox import Directory, Inbox, LocalHttps, Paste, PollU
 from smd_notebook.access.notices import notified
 from smd_notebook.errors import ConfigurationError, Network, ReadError, SmdWarning
 from smd_notebook.espi.resources import Secret
+from tests.wire import Answer, Request, Server, folder, reply
 
 ONE = "https://utility.example/resource/Batch/Bulk/1?correlationID=a"
 TWO = "https://utility.example/resource/Batch/Bulk/1?correlationID=b"
@@ -102,6 +102,15 @@ def test_a_folder_gives_half_a_file_time(tmp_path: Path) -> None:
     assert [one.name for one in (tmp_path / "refused").iterdir()] == ["1.xml"]
     with pytest.raises(ConfigurationError, match="there is no folder"):
         Directory(tmp_path / "nowhere")
+
+
+def test_a_folder_takes_no_file_of_any_size(tmp_path: Path) -> None:
+    with (tmp_path / "1.xml").open("wb") as file:
+        file.truncate(1 << 35)  # 32 GiB of nothing
+    os.utime(tmp_path / "1.xml", (0, time.time() - 60))
+    with pytest.warns(SmdWarning, match="1.xml .* more than 1,048,576 bytes"):
+        assert Directory(tmp_path).wait(0) == []
+    assert [one.name for one in (tmp_path / "refused").iterdir()] == ["1.xml"]
 
 
 def test_two_notebooks_share_a_folder_without_taking_a_notice_twice(tmp_path: Path) -> None:
@@ -204,11 +213,33 @@ def test_a_listener_bounds_what_strangers_take(files: dict[str, Path], monkeypat
         assert [notice.addresses for notice in inbox.wait(0)] == [(ONE,)]
 
 
-def test_a_listener_may_ask_for_a_certificate(files: dict[str, Path]) -> None:
-    with LocalHttps(files["certificate"], files["key"], port=0, host="127.0.0.1", client_ca=files["ca"]) as inbox:
-        with pytest.raises(OSError):  # noqa: PT011 - TLS 1.3 tells it at the handshake or at the first byte, by platform
-            post(inbox.port, files["ca"], "/", batch_list(ONE).encode())
-        assert inbox.wait(0) == []
+def test_a_listener_may_ask_for_a_certificate(files: dict[str, Path], authority: trustme.CA) -> None:
+    """Of an authority that everybody gets certificates from, only what is the utility's."""
+
+    def send(*names: str, common: str | None = None) -> tuple[int, int]:
+        context = ssl.create_default_context(cafile=str(files["ca"]))
+        if names:
+            authority.issue_cert(*names, common_name=common, key_type=trustme.KeyType.ECDSA).configure_cert(context)
+        own = {"port": 0, "host": "127.0.0.1", "client_ca": files["ca"], "client_names": ["api.utility.example"]}
+        with LocalHttps(files["certificate"], files["key"], **own) as inbox:  # type: ignore[arg-type]
+            connection = http.client.HTTPSConnection("localhost", inbox.port, context=context, timeout=5)
+            try:
+                connection.request("POST", "/", batch_list(ONE).encode())
+                return connection.getresponse().status, len(inbox.wait(0))
+            finally:
+                connection.close()
+
+    assert send("API.utility.example") == (200, 1)
+    assert send("other.example", common="api.utility.example") == (200, 1)
+    assert send("stranger.example", common="api.utility.example.stranger.example") == (403, 0)
+    with pytest.raises(OSError):  # noqa: PT011 - TLS 1.3 tells it at the handshake or at the first byte, by platform
+        send()
+
+
+def test_an_authority_alone_lets_in_nobody(files: dict[str, Path]) -> None:
+    for given in ({"client_ca": files["ca"]}, {"client_names": ["api.utility.example"]}):
+        with pytest.raises(ConfigurationError, match="go together"):
+            LocalHttps(files["certificate"], files["key"], **given)  # type: ignore[arg-type]
 
 
 def test_a_listener_that_cannot_be(files: dict[str, Path]) -> None:
@@ -220,61 +251,76 @@ def test_a_listener_that_cannot_be(files: dict[str, Path]) -> None:
             second.__enter__()
 
 
-class Relay(BaseHTTPRequestHandler):
-    """What the page on inboxes says that a relay does."""
+class Relay:
+    """What the page on inboxes says that a relay does; a test may have it answer otherwise."""
 
-    bodies: ClassVar[list[str]] = []
-    answer: tuple[int, bytes] | None = None
+    def __init__(self) -> None:
+        self.server = Server(self.answer, mutual=False)
+        self.bodies: list[str] = []
+        self.other: Answer | None = None
 
-    def do_GET(self) -> None:
-        after = int(self.path.partition("after=")[2])
+    def answer(self, request: Request) -> Answer:
+        after = int(request.path.partition("after=")[2])
         kept = [{"id": number, "body": body} for number, body in enumerate(self.bodies, 1) if number > after]
-        status, body = self.answer or (200, json.dumps(kept).encode())
-        if self.headers["Authorization"] != "Bearer open sesame":
-            status = 403
-        self.send_response(status)
-        self.end_headers()
-        self.wfile.write(body)
+        known = request.headers.get("authorization") == "Bearer open-sesame"
+        return self.other or (reply(200, json.dumps(kept), Set_Cookie="a=b") if known else reply(403))
 
-    def log_message(self, *_: Any) -> None:
-        pass
+    def inbox(self, token: Secret | str = "open-sesame") -> PollUrl:
+        return PollUrl(self.server.url("/notices"), token, ca_bundle=folder() / "ca.pem", every=0)
 
 
 @pytest.fixture
-def relay() -> Iterator[str]:
-    Relay.bodies, Relay.answer = [], None
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Relay)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/notices"
-    server.shutdown()
-    server.server_close()
+def relay() -> Iterator[Relay]:
+    one = Relay()
+    with one.server:
+        yield one
 
 
-def test_a_relay_is_asked_for_what_is_new(relay: str) -> None:
-    inbox = PollUrl(relay, Secret("open sesame"), every=0)
-    Relay.bodies = [batch_list(ONE)]
+def test_a_relay_is_asked_for_what_is_new(relay: Relay, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    inbox = relay.inbox(Secret("open-sesame"))
+    relay.bodies = [batch_list(ONE)]
     with inbox:
         assert [notice.addresses for notice in inbox.wait(0)] == [(ONE,)]
         assert inbox.wait(0) == []
-        Relay.bodies.extend(["<html/>", batch_list(TWO)])
+        relay.bodies.extend(["<html/>", batch_list(TWO)])
         with pytest.warns(SmdWarning, match="no notification"):
             assert [notice.addresses for notice in inbox.wait(0)] == [(TWO,)]
-    assert "sesame" not in repr(inbox)
+    assert "sesame" not in repr(inbox) + caplog.text
+    assert not any("cookie" in one.headers for one in relay.server.requests)
 
 
-def test_a_relay_that_fails(relay: str) -> None:
+def test_a_relay_that_fails(relay: Relay) -> None:
     with pytest.raises(Network, match="answered 403"):
-        PollUrl(relay, Secret("wrong")).wait(0)
-    Relay.answer = (200, b"<html>")
-    with pytest.raises(Network, match="something else"):
-        PollUrl(relay, Secret("open sesame")).wait(0)
-    with pytest.raises(Network, match="cannot be reached"):
-        PollUrl("http://127.0.0.1:9/", Secret("x")).wait(0)
+        relay.inbox("wrong").wait(0)
+    answers: list[tuple[Answer, str]] = [
+        (reply(200, "<html>"), "something else"),
+        (reply(200, "[" * 100_000), "something else"),
+        (reply(200, "[" + " " * (1 << 24) + "]"), "larger than is safe"),
+        (iter([b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n["]), "broke before the reply was whole"),
+    ]
+    for relay.other, says in answers:
+        with pytest.raises(Network, match=says):
+            relay.inbox().wait(0)
+    with pytest.raises(Network, match="no connection"):
+        PollUrl("https://127.0.0.1:9/", "x").wait(0)
+    with pytest.raises(Network, match="not trusted"):
+        PollUrl(relay.server.url(), "x").wait(0)
     with pytest.raises(ConfigurationError, match="https"):
-        PollUrl("http://relay.example/", Secret("x"))
+        PollUrl("http://127.0.0.1/", "x")
 
 
-def test_the_relay_of_the_page_works_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relays_token_goes_nowhere_else(relay: Relay, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(folder() / "key.pem"))
+    with Server(lambda _: reply(200, "[]"), mutual=False) as foreign:
+        relay.other = reply(302, Location=foreign.url("/notices"))
+        with pytest.raises(Network, match="answered 302"):
+            relay.inbox().wait(0)
+        assert foreign.requests == []
+
+
+def test_the_relay_of_the_page_works_as_it_stands(files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = (Path(__file__).parents[1] / "docs/self-access.md").read_text(encoding="utf-8")
     (program,) = (block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "def application" in block)
     for name, value in {"RELAY_TOKEN": "open sesame", "RELAY_PATH": "/notify/7f3a", "RELAY_FILE": str(tmp_path / "relay.db")}.items():
@@ -289,19 +335,32 @@ def test_the_relay_of_the_page_works_as_it_stands(tmp_path: Path, monkeypatch: p
                 pass
 
         with make_server("127.0.0.1", 0, names["application"], handler_class=Quiet) as server:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(files["certificate"], files["key"])
+            server.socket = context.wrap_socket(server.socket, server_side=True)
             thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
             thread.start()
             try:
-                at = f"http://127.0.0.1:{server.server_port}"
-                inbox = PollUrl(f"{at}/notices", Secret("open sesame"), every=0)
+                port, ca = server.server_port, files["ca"]
+                inbox = PollUrl(f"https://localhost:{port}/notices", "open sesame", ca_bundle=ca, every=0)
                 assert inbox.wait(0) == []
+                sent = batch_list(ONE, TWO).encode()
                 for path, status in (("/notify/7f3a", 200), ("/notify/wrong", 404)):
-                    assert requests.post(at + path, batch_list(ONE, TWO), timeout=5).status_code == status
-                assert requests.post(at + "/notify/7f3a", b"x" * 100_001, timeout=5).status_code == 413
+                    assert post(port, ca, path, sent) == status
+                lengths = {"100001": 413, "9" * 5000: 413, "-1": 411, "": 411, "ten": 411}
+                assert {one: post(port, ca, "/notify/7f3a", b"", {"Content-Length": one}) for one in lengths} == lengths
                 assert [notice.addresses for notice in inbox.wait(0)] == [(ONE, TWO)]
                 assert inbox.wait(0) == []
                 with pytest.raises(Network, match="403"):
-                    PollUrl(f"{at}/notices", Secret("wrong")).wait(0)
+                    PollUrl(f"https://localhost:{port}/notices", "wrong", ca_bundle=ca).wait(0)
+                shown = {"Authorization": "Bearer open sesame"}
+                for after in ("x", "-1", "9" * 5000):
+                    assert post(port, ca, f"/notices?after={after}", b"", shown, method="GET") == 200
+                monkeypatch.setitem(names, "MOST", 25)  # room for so many: the oldest go
+                for number in range(30):
+                    assert post(port, ca, "/notify/7f3a", batch_list(f"https://utility.example/{number}").encode()) == 200
+                found = [notice.addresses[0] for _ in range(3) for notice in inbox.wait(0)]
+                assert found == [f"https://utility.example/{number}" for number in range(5, 30)]
             finally:
                 server.shutdown()
                 thread.join()

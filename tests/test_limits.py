@@ -188,6 +188,19 @@ def test_a_file_that_cannot_be_read_is_counted_anew(tmp_path: Path, data: bytes,
     assert one.status().used_hour == 2
 
 
+def test_a_file_that_is_somebody_elses_is_no_fresh_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = gate(tmp_path, Clock())
+    one.acquire()
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    for ask in (one.status, one.acquire):
+        with pytest.raises(ConfigurationError, match=r"cannot be read \(Permission denied\)"):
+            ask()
+
+
 def test_the_folder_is_private_and_names_nobody(tmp_path: Path) -> None:
     clock = Clock()
     gate(tmp_path / "limits", clock, client="CANARY-client").acquire()

@@ -89,6 +89,13 @@ def test_end_dates_and_frequency():
     ]
 
 
+def test_what_would_move_the_cursor_is_not_printed():
+    scope = Scope("FB=4;BlockDuration=\x1b[2J\x07Daily;\u202eown=\r\n")
+    words = " ".join(scope.explain()) + scope._repr_html_()
+    assert "Daily" in words
+    assert not {"\x1b", "\x07", "\u202e", "\r", "\n"} & set(words)
+
+
 def test_html_is_escaped():
     assert "<script>" not in Scope("<script>=<script>")._repr_html_()
 
@@ -97,7 +104,7 @@ def test_html_is_escaped():
 def test_any_text_is_kept_whole_and_explained(text):
     scope = Scope(text)
     assert str(scope) == text
-    scope.explain()
+    assert all(line.isprintable() for line in scope.explain())
     scope._repr_html_()
 
 

@@ -31,7 +31,8 @@ SETTLED = 45 * 86400
 LESSER_QUALITIES = frozenset({8, 9, 10, 12, 13, 14})
 _QUALITY = re.compile(rb"<(?:[\w.-]+:)?(?:quality|defaultQuality)\s*>\s*(\d{1,3})\s*<")
 _READING = re.compile(rb"<(?:[\w.-]+:)?IntervalReading[\s>]")
-_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+#: In lower case, as there are file systems to which `a` and `A` are one name; and what Windows keeps for its devices is not among them.
+_PLAIN = re.compile(r"(?!(?:con|prn|aux|nul|com\d|lpt\d)$)[a-z0-9][a-z0-9_-]{0,63}")
 _ROOTS = frozenset({"feed", "entry"})
 
 
@@ -135,10 +136,10 @@ def folder_of(to: str | Path, *names: str) -> Path:
 
 
 def plain_name(name: str) -> str:
-    """Return a name that any file system takes.
+    """Return a name that any file system takes, and takes for no other: what is not plain is replaced by its hash.
 
-    >>> plain_name("1234567890"), plain_name("../x") == plain_name("../y")
-    ('1234567890', False)
+    >>> plain_name("1234567890"), plain_name("bulk-50098"), plain_name("../x") == plain_name("../y")
+    ('1234567890', 'bulk-50098', False)
     """
     return name if _PLAIN.fullmatch(name) else "x" + hashlib.sha256(name.encode()).hexdigest()[:24]
 

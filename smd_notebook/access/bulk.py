@@ -6,19 +6,18 @@ batch, fetched with our token, with readings of the window that was asked for.
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from smd_notebook.access.archive import Download, Reply, folder_of, locked, store
 from smd_notebook.access.custodian import Custodian, origin_of
-from smd_notebook.access.files import read_private, write_private
+from smd_notebook.access.ledger import Book, Job
 from smd_notebook.access.notices import Inbox, Notice
 from smd_notebook.access.replies import ids_of
 from smd_notebook.access.resources import Resources
@@ -28,51 +27,14 @@ from smd_notebook.errors import BadRequest, ConfigurationError, NotReady, warn
 if TYPE_CHECKING:
     import requests
 
-__all__ = ["Bulk", "Job", "fetch_batch"]
+__all__ = ["Bulk", "fetch_batch"]
 
-#: A promise that is older is not waited for any more; PG&E keeps it within minutes [s].
-PATIENCE = 86_400.0
 #: How long nothing more may come after the first notification, for what comes in several [s].
 _QUIET = 5.0
+#: How often an address is asked that says "not yet" (202), with pauses of 5 s, 10 s, 20 s ... between
+_TRIES = 6
 _INTERVAL = re.compile(rb"<(?:[\w.-]+:)?interval\s*>(.{0,2000}?)</(?:[\w.-]+:)?interval\s*>", re.DOTALL)
 _NUMBER = re.compile(rb"<(?:[\w.-]+:)?(start|duration)\s*>\s*(\d{1,12})\s*<")
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One request for a batch, as the ledger keeps it.
-
-    Parameters
-    ----------
-    start, end : int
-        The window asked for [s since 1970-01-01T00:00Z].
-    asked_at : float
-        When [s since 1970].
-    ids : dict of str to str
-        Headers of the reply that name the request in the utility's own log.
-    waiting : tuple of str
-        Addresses that notifications named, and that are not fetched yet.
-    fetched : tuple of str
-        Addresses whose data is archived.
-    strayed : tuple of str
-        Addresses whose data is of another time than any job asked for.
-    answered : bool
-        Whether data of this window came, or the word that there is none.
-    """
-
-    start: int
-    end: int
-    asked_at: float
-    ids: dict[str, str] = field(default_factory=dict)
-    waiting: tuple[str, ...] = ()
-    fetched: tuple[str, ...] = ()
-    strayed: tuple[str, ...] = ()
-    answered: bool = False
-
-    @property
-    def window(self) -> Window:
-        """The window asked for."""
-        return self.start, self.end
 
 
 class Bulk(Resources):
@@ -194,20 +156,20 @@ def fetch_batch(
     ConfigurationError
         Somebody else waits for the same batch.
     """
-    name = batch.replace("/", "-")
+    kind, _, own = batch.rpartition("/")
+    name = f"{kind.replace('/', '-').lower()}-{own}"
     root = folder_of(to, custodian.name, name)
     with locked((root,)):
-        book = _Book(root)
+        book = Book(root)
+        one = _Batch(custodian, batch, name, root, book, fetch, clock)
         job = book.find(window, clock())
         if job is not None and job.answered:
-            return _download(custodian, name, job, root, Path(to).expanduser())
+            return one.download(job, Path(to).expanduser())
         with inbox:  # open before anything is asked: a notification may be here before the promise is
             if job is None:
-                job = book.add(_asked(custodian, name, window, root, ask, clock))
+                job = book.add(one.asked(window, ask))
             until = time.monotonic() + timeout
-            while not (
-                job := _fetched(custodian, name, _told(custodian, batch, job, inbox.wait(0), book), root, book, fetch, clock)
-            ).answered:
+            while not (job := one.fetched(one.told(job, inbox.wait(0)))).answered:
                 left = until - time.monotonic()
                 if left <= 0:
                     raise NotReady(
@@ -217,132 +179,110 @@ def fetch_batch(
                         retryable=True,
                         ids=job.ids,
                     )
-                job = _told(custodian, batch, job, inbox.wait(min(left, _QUIET)), book)
+                job = one.told(job, inbox.wait(min(left, _QUIET)))
             # what comes in several notifications comes close together
-            job = _told(custodian, batch, job, inbox.wait(min(_QUIET, timeout)), book)
-            job = _fetched(custodian, name, job, root, book, fetch, clock)
-    return _download(custodian, name, job, root, Path(to).expanduser())
+            job = one.fetched(one.told(job, inbox.wait(min(_QUIET, timeout))))
+    return one.download(job, Path(to).expanduser())
 
 
-class _Book:
-    """The ledger: one file, replaced in one step."""
+@dataclass
+class _Batch:
+    """One batch of a custodian's, and what is done to get it."""
 
-    def __init__(self, root: Path) -> None:
-        self._file = root / "jobs.json"
-        try:
-            found = json.loads(read_private(self._file))
-            rows: list[dict[str, Any]] = [
-                {key: tuple(value) if isinstance(value, list) else value for key, value in one.items()} for one in found
-            ]
-            self.jobs = [Job(**row) for row in rows]
-        except FileNotFoundError:
-            self.jobs = []
-        except (ValueError, TypeError, KeyError):
-            raise ConfigurationError(
-                f"{self._file.name} in the archive is damaged", hint="Delete it: what is open is asked for again."
-            ) from None
+    custodian: Custodian
+    batch: str
+    name: str
+    root: Path
+    book: Book
+    fetch: Callable[[str], requests.Response]
+    clock: Callable[[], float]
+    #: When an address that said "not yet" may be asked again [s, monotonic]
+    due: dict[str, float] = field(default_factory=dict)
 
-    def find(self, window: Window, now: float) -> Job | None:
-        """Return the last job for a window, unless its promise is too old."""
-        mine = [one for one in self.jobs if one.window == window and (one.answered or now - one.asked_at < PATIENCE)]
-        return mine[-1] if mine else None
+    def asked(self, window: Window, ask: Callable[[dict[str, str]], requests.Response]) -> Job:
+        """Ask, and let the reply decide: data at once, none, or a promise."""
+        begun = self.clock()
+        answer = ask(dict(parameters(self.custodian, window)))
+        reply = self._record(window, answer, begun)
+        if reply.status == 202:
+            return Job(*window, begun, dict(reply.ids))
+        store(folder_of(self.root, "at-once"), reply, answer.content)
+        return Job(*window, begun, dict(reply.ids), fetched=("at-once",), answered=True)
 
-    def add(self, job: Job) -> Job:
-        """Write a new job down."""
-        self.jobs.append(job)
-        return self._written(job)
+    def told(self, job: Job, notices: Iterable[Notice]) -> Job:
+        """Write down where notifications lead, before anything is fetched: they come once."""
+        fresh = []
+        for address in dict.fromkeys(one for notice in notices for one in notice.addresses):
+            if any(address in (*one.fetched, *one.waiting, *one.strayed) for one in self.book.jobs):
+                continue
+            if not _own(self.custodian, address):
+                warn("a notification leads to another place than the utility's resources, and was not followed")
+            elif not _of(self.custodian, self.batch, address):
+                warn("a notification speaks of something else than this batch, and was left: other data, or a consent that changed")
+            else:
+                fresh.append(address)
+        return self.book.put(replace(job, waiting=(*job.waiting, *fresh)), job) if fresh else job
 
-    def put(self, job: Job, before: Job) -> Job:
-        """Write down how a job stands now."""
-        self.jobs[self.jobs.index(before)] = job
-        return self._written(job)
-
-    def _written(self, job: Job) -> Job:
-        write_private(self._file, json.dumps([asdict(one) for one in self.jobs], indent=1).encode())
+    def fetched(self, job: Job) -> Job:
+        """Fetch what waits, and return how the job stands; data of another job's window counts for that one."""
+        for address in job.waiting:
+            if time.monotonic() < self.due.get(address, 0.0):
+                continue
+            begun = self.clock()
+            try:
+                answer = self.fetch(address)
+            except BadRequest:  # anybody may send addresses of nothing, and they must not stand in the way of what is there
+                job = self._left(job, address, "a notification led to nothing that the utility knows, and was left")
+                continue
+            if answer.status_code == 202:
+                job = self._early(job, address)
+                continue
+            others = (one for one in self.book.jobs if not one.answered and one is not job)
+            whose = next((one for one in (job, *others) if answer.status_code == 204 or _within(answer.content, one.window)), None)
+            record = self._record((whose or job).window, answer, begun)
+            store(folder_of(self.root, _place(address)), record, answer.content)
+            if whose is None:
+                what = "a notification led to data of another time than was asked for; it is archived, and the answer is waited for"
+                job = self._left(job, address, what)
+                continue
+            before, job = job, self.book.put(replace(job, waiting=_without(job.waiting, address)), job)
+            whose = job if whose is before else whose
+            answered = self.book.put(replace(whose, fetched=(*whose.fetched, address), answered=True), whose)
+            job = answered if whose is job else job
         return job
 
+    def _early(self, job: Job, address: str) -> Job:
+        """Note that an address said "not yet": it is asked again after ever longer pauses, and not for ever, as anybody may send it."""
+        times = job.early.count(address) + 1
+        job = self.book.put(replace(job, early=(*job.early, address)), job)
+        if times >= _TRIES:
+            return self._left(job, address, f'a notification led to "not yet" {times} times, and was left')
+        self.due[address] = time.monotonic() + _QUIET * 2 ** (times - 1)
+        return job
 
-def _record(custodian: Custodian, name: str, window: Window, answer: requests.Response, asked: float, came: float) -> Reply:
-    return Reply(
-        *window,
-        answer.status_code,
-        url=str(answer.url),
-        custodian=custodian.name,
-        subscription=name,
-        requested_at=stamp(asked),
-        received_at=stamp(came),
-        content_type=answer.headers.get("Content-Type", ""),
-        ids=ids_of(answer.headers),
-    )
+    def _left(self, job: Job, address: str, why: str) -> Job:
+        """Follow an address no more, and say so."""
+        warn(why)
+        return self.book.put(replace(job, waiting=_without(job.waiting, address), strayed=(*job.strayed, address)), job)
 
+    def _record(self, window: Window, answer: requests.Response, asked: float) -> Reply:
+        return Reply(
+            *window,
+            answer.status_code,
+            url=str(answer.url),
+            custodian=self.custodian.name,
+            subscription=self.name,
+            requested_at=stamp(asked),
+            received_at=stamp(self.clock()),
+            content_type=answer.headers.get("Content-Type", ""),
+            ids=ids_of(answer.headers),
+        )
 
-def _asked(
-    custodian: Custodian,
-    name: str,
-    window: Window,
-    root: Path,
-    ask: Callable[[dict[str, str]], requests.Response],
-    clock: Callable[[], float],
-) -> Job:
-    """Ask, and let the reply decide: data at once, none, or a promise."""
-    begun = clock()
-    answer = ask(dict(parameters(custodian, window)))
-    reply = _record(custodian, name, window, answer, begun, clock())
-    if reply.status == 202:
-        return Job(*window, begun, dict(reply.ids))
-    store(folder_of(root, "at-once"), reply, answer.content)
-    return Job(*window, begun, dict(reply.ids), fetched=("at-once",), answered=True)
-
-
-def _told(custodian: Custodian, batch: str, job: Job, notices: Iterable[Notice], book: _Book) -> Job:
-    """Write down where notifications lead, before anything is fetched: they come once."""
-    fresh = []
-    for address in dict.fromkeys(one for notice in notices for one in notice.addresses):
-        if any(address in (*one.fetched, *one.waiting, *one.strayed) for one in book.jobs):
-            continue
-        if not _own(custodian, address):
-            warn("a notification leads to another place than the utility's resources, and was not followed")
-        elif not _of(custodian, batch, address):
-            warn("a notification speaks of something else than this batch, and was left: other data, or a consent that changed")
-        else:
-            fresh.append(address)
-    return book.put(replace(job, waiting=(*job.waiting, *fresh)), job) if fresh else job
-
-
-def _fetched(
-    custodian: Custodian,
-    name: str,
-    job: Job,
-    root: Path,
-    book: _Book,
-    fetch: Callable[[str], requests.Response],
-    clock: Callable[[], float],
-) -> Job:
-    """Fetch what waits, and return how the job stands; data of another job's window counts for that one."""
-    for address in job.waiting:
-        begun = clock()
-        try:
-            answer = fetch(address)
-        except BadRequest:  # anybody may send addresses of nothing, and they must not stand in the way of what is there
-            warn("a notification led to nothing that the utility knows, and was left")
-            rest = tuple(one for one in job.waiting if one != address)
-            job = book.put(replace(job, waiting=rest, strayed=(*job.strayed, address)), job)
-            continue
-        if answer.status_code == 202:  # told too early: it goes on waiting
-            continue
-        others = (one for one in book.jobs if not one.answered and one is not job)
-        whose = next((one for one in (job, *others) if answer.status_code == 204 or _within(answer.content, one.window)), None)
-        window = (whose or job).window
-        store(folder_of(root, _place(address)), _record(custodian, name, window, answer, begun, clock()), answer.content)
-        job = book.put(replace(job, waiting=tuple(one for one in job.waiting if one != address)), before := job)
-        if whose is None:
-            warn("a notification led to data of another time than was asked for; it is archived, and the answer is waited for")
-            job = book.put(replace(job, strayed=(*job.strayed, address)), job)
-        elif whose is before:
-            job = book.put(replace(job, fetched=(*job.fetched, address), answered=True), job)
-        else:
-            book.put(replace(whose, fetched=(*whose.fetched, address), answered=True), whose)
-    return job
+    def download(self, job: Job, to: Path) -> Download:
+        """Return what was archived for a job."""
+        places = [one if one == "at-once" else _place(one) for one in job.fetched]
+        folders = tuple((self.name, folder_of(self.root, place)) for place in places)
+        return Download(self.custodian.name, self.name, job.start, job.end, to, folders, job.end)
 
 
 def _own(custodian: Custodian, address: str) -> bool:
@@ -374,7 +314,5 @@ def _place(address: str) -> str:
     return sha256(address.encode()).hexdigest()[:16]
 
 
-def _download(custodian: Custodian, name: str, job: Job, root: Path, to: Path) -> Download:
-    places = [one if one == "at-once" else _place(one) for one in job.fetched]
-    folders = tuple((name, folder_of(root, place)) for place in places)
-    return Download(custodian.name, name, job.start, job.end, to, folders, job.end)
+def _without(addresses: tuple[str, ...], address: str) -> tuple[str, ...]:
+    return tuple(one for one in addresses if one != address)

@@ -7,6 +7,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -18,7 +19,7 @@ from smd_notebook.access.failures import PROBLEMS, network_error
 from smd_notebook.access.redact import redact
 from smd_notebook.access.replies import retry_after_of
 from smd_notebook.access.transport import OriginAdapter
-from smd_notebook.errors import SmdError
+from smd_notebook.errors import ConfigurationError, SmdError
 from smd_notebook.espi.resources import Secret
 
 __all__ = ["Conversation", "Guarded"]
@@ -27,10 +28,12 @@ _log = logging.getLogger(__name__)
 _RETRIED = (429, 502, 503, 504)
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _LONGEST_PAUSE = 120.0  # s
+_HOPS = 3
+_NO_COOKIES = DefaultCookiePolicy(allowed_domains=[])
 
 
 class Conversation(requests.Session):
-    """A session that takes nothing from the environment, and follows nothing.
+    """A session that takes nothing from the environment, follows nothing, and keeps no cookies.
 
     Parameters
     ----------
@@ -43,6 +46,13 @@ class Conversation(requests.Session):
         self.trust_env = False
         self.adapters.clear()
         self.mount("https://", adapter)
+        self.cookies.set_policy(_NO_COOKIES)
+
+    def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
+        """Prepare a request whose redirects bring no cookies along either."""
+        made = super().prepare_request(request)
+        made._cookies.set_policy(_NO_COOKIES)  # type: ignore[attr-defined]  # noqa: SLF001 - requests makes a jar of its own for each request
+        return made
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         """Follow nothing."""
@@ -89,11 +99,16 @@ class Guarded(Conversation):
     ) -> None:
         super().__init__(adapter)
         self._token, self._refused, self._retries, self._sleep = token, refused, retries, sleep
+        self.max_redirects = _HOPS
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         """Follow only what stays where it was."""
-        target = requests.Session.get_redirect_target(self, resp)
-        return target if target and origin_of(urljoin(resp.url, target)) == origin_of(resp.url) else None
+        try:
+            target = requests.Session.get_redirect_target(self, resp)
+            whole = urljoin(resp.url, target) if target else ""  # what was looked at is what is followed
+            return whole if whole and origin_of(whole) == origin_of(resp.url) else None
+        except (ConfigurationError, ValueError):  # no address that one could go to
+            return None
 
     def request(self, method: str | bytes, url: str | bytes, **given: Any) -> requests.Response:  # type: ignore[override]
         """Send a request; its parameters are those of `requests.Session.request`, by name.
@@ -142,7 +157,8 @@ class Guarded(Conversation):
             found = super().request(verb, url, auth=_Bearer(token) if token else None, **given)
         except PROBLEMS as error:
             return network_error(error, again=verb in _SAFE)
-        found.request.headers.pop("Authorization", None)  # whoever prints or keeps the reply keeps no token
+        for one in (found, *found.history):  # whoever prints or keeps the reply keeps no token
+            one.request.headers.pop("Authorization", None)
         where = urlsplit(found.url)._replace(query="", fragment="").geturl()
         who, seconds = found.headers.get("x-fapi-interaction-id", "unnamed"), time.monotonic() - begun
         _log.info("%s %s %d in %.3f s, interaction %s", verb, redact(where), found.status_code, seconds, redact(who))

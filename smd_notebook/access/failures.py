@@ -65,7 +65,7 @@ def read_whole(response: requests.Response, most: int, *, again: bool = True) ->
             size += len(part)
             if size > most:
                 response.close()
-                return ServiceError("the utility's reply is larger than is safe", status_code=response.status_code)
+                return ServiceError("the server's reply is larger than is safe", status_code=response.status_code)
     except PROBLEMS as error:
         response.close()
         return network_error(error, again=again)
@@ -87,7 +87,7 @@ def network_error(error: BaseException, *, again: bool = True) -> ServiceError |
     reasons = [str(getattr(one, "reason", "")) for one in causes if isinstance(one, ssl.SSLError)]
     if any("ALERT" in reason and ("CERTIFICATE" in reason or "UNKNOWN_CA" in reason) for reason in reasons):
         hint = "Use the very certificate that was uploaded at registration; it must not have expired, and allow client authentication."
-        return CertificateRejected("the utility's server does not accept the client certificate", hint=hint)
+        return CertificateRejected("the server does not accept the client certificate", hint=hint)
     if any("CERTIFICATE_VERIFY_FAILED" in reason for reason in reasons):
         hint = "If the utility has authorities of its own, name their PEM file as ca_bundle; else somebody may be listening in between."
         return Network("the server's certificate is not trusted, so nothing was sent", hint=hint)
@@ -95,13 +95,13 @@ def network_error(error: BaseException, *, again: bool = True) -> ServiceError |
         return Network("the proxy does not let the request through", hint="Check its address.", retryable=True)
     if any(isinstance(one, (NewConnectionError, ConnectTimeoutError)) for one in causes):
         hint = "Look at your connection. Proxies of the environment are not used: pass proxy= where one is needed."
-        return Network("no connection to the utility", hint=hint, retryable=True)
+        return Network("no connection to the server", hint=hint, retryable=True)
     if any(isinstance(one, TimeoutError | ReadTimeoutError) for one in causes):
-        return Network("the utility took too long to answer", hint="Ask for fewer days at a time, or try later.")
+        return Network("the server took too long to answer", hint="Ask for fewer days at a time, or try later.")
     if any(isinstance(one, requests.RequestException | HTTPError | OSError) for one in causes):
         hint = "Try again; if it breaks every time, the utility may not accept the client certificate."
         return Network("the connection broke before the reply was whole", hint=hint, retryable=again)
-    return ServiceError("the utility's reply makes no sense as HTTP or OAuth", hint="Try again; if it stays so, write to the utility.")
+    return ServiceError("the server's reply makes no sense as HTTP or OAuth", hint="Try again; if it stays so, write to those who run it.")
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -29,16 +29,22 @@ def read_private(path: Path) -> bytes:
     FileNotFoundError
         Where there is none.
     ConfigurationError
-        Where others may read or write it, or it is somebody else's.
+        Where others may read or write it, it is somebody else's, or it cannot be read.
     """
-    with path.open("rb") as file:
-        if _POSIX:
-            status = os.fstat(file.fileno())
-            if status.st_mode & 0o077:
-                raise ConfigurationError(f"others may read {path.name}, and it holds secrets", hint=f"chmod 600 {path}")
-            if status.st_uid not in (os.geteuid(), 0):
-                raise ConfigurationError(f"{path.name} belongs to somebody else", hint="Use a file of your own.")
-        return file.read()
+    try:
+        with path.open("rb") as file:
+            if _POSIX:
+                status = os.fstat(file.fileno())
+                if status.st_mode & 0o077:
+                    raise ConfigurationError(f"others may read {path.name}, and it holds secrets", hint=f"chmod 600 {path}")
+                if status.st_uid not in (os.geteuid(), 0):
+                    raise ConfigurationError(f"{path.name} belongs to somebody else", hint="Use a file of your own.")
+            return file.read()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ConfigurationError(f"{path.name} cannot be read ({reason})", hint=f"Look who owns it, and with which mode: {path}") from None
 
 
 def private_folder(path: Path) -> Path:

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import json
+import os
 import queue
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from smd_notebook.access.custodian import is_loopback, origin_of
+from smd_notebook.access.conversation import Conversation
+from smd_notebook.access.custodian import origin_of
+from smd_notebook.access.failures import PROBLEMS, network_error, read_whole
 from smd_notebook.access.listener import LocalHttps
-from smd_notebook.access.notices import Inbox, Notice, drained, notified
-from smd_notebook.errors import ConfigurationError, Network, ReadError, warn
+from smd_notebook.access.notices import MAX_BYTES, Inbox, Notice, drained, notified
+from smd_notebook.access.redact import guard_logs, hide
+from smd_notebook.access.transport import OriginAdapter, client_context
+from smd_notebook.errors import ConfigurationError, Network, ReadError, SmdError, warn
 from smd_notebook.espi.resources import Secret
+
+if TYPE_CHECKING:
+    from requests import Response
 
 __all__ = ["Directory", "Inbox", "LocalHttps", "Notice", "Paste", "PollUrl"]
 
 _HALF_WRITTEN = 30.0  # s; a file that cannot be read may still be being written
 _POLL = 1.0  # s
+_LARGEST = 1 << 24  # bytes of a relay's answer
+_RELAY = "Look whether it runs, and whether the token is the one that it was given."
 
 
 class _Passive:
@@ -93,7 +103,8 @@ class Directory(_Polled):
             if path.name.startswith(".") or path.suffix in (".tmp", ".part") or not path.is_file():
                 continue
             try:
-                arrived, body = path.stat().st_mtime, path.read_bytes()
+                with path.open("rb") as file:
+                    arrived, body = os.fstat(file.fileno()).st_mtime, file.read(MAX_BYTES + 1)
             except FileNotFoundError:  # somebody else's notebook took it
                 continue
             try:
@@ -168,7 +179,7 @@ class PollUrl(_Polled):
     address : str
         Where the relay hands them out: ``GET address?after=N`` answers with a JSON list of objects with ``id``, an integer above N, and
         ``body``, the text of the notification.
-    token : Secret
+    token : Secret or str
         What is shown as Bearer token.
     ca_bundle : str or Path, optional
         PEM file of the authorities that the relay's own certificate may come from.
@@ -178,16 +189,18 @@ class PollUrl(_Polled):
     Raises
     ------
     ConfigurationError
-        If the address is not one of https.
+        If the address is not one of https, or `ca_bundle` cannot be read.
     Network
         If the relay cannot be reached or answers otherwise (on waiting).
     """
 
-    def __init__(self, address: str, token: Secret, *, ca_bundle: str | Path | None = None, every: float = 5.0) -> None:
-        if not origin_of(address).startswith("https:") and not is_loopback(address):
+    def __init__(self, address: str, token: Secret | str, *, ca_bundle: str | Path | None = None, every: float = 5.0) -> None:
+        if not origin_of(address).startswith("https:"):
             raise ConfigurationError("a relay's address begins with https://")
-        self._address, self._token, self._every = address, token, every
-        self._ca = str(ca_bundle) if ca_bundle else None
+        self._address, self._token, self._every = address, token if isinstance(token, Secret) else Secret(token), every
+        self._tls = client_context(total=60.0, ca_bundle=ca_bundle)
+        hide(self._token)
+        guard_logs()
         self._last, self._next = 0, 0.0
 
     def __repr__(self) -> str:
@@ -207,25 +220,21 @@ class PollUrl(_Polled):
         return found
 
     def _fetched(self) -> list[tuple[int, str]]:
-        import requests
-
-        hint = "Look whether it runs, and whether the token is the one that it was given."
-        try:
-            with requests.Session() as session:
-                session.trust_env = False  # neither .netrc nor a proxy gets to see the token
-                reply = session.get(
-                    self._address,
-                    params={"after": self._last},
-                    headers={"Authorization": f"Bearer {self._token.reveal()}"},
-                    timeout=(10, 30),
-                    verify=self._ca or True,
-                    allow_redirects=False,
-                )
-        except requests.RequestException as error:
-            raise Network(f"the relay cannot be reached ({type(error).__name__})", hint=hint, retryable=True) from None
+        with Conversation(OriginAdapter((origin_of(self._address),), self._tls, (10.0, 30.0))) as http:
+            reply = self._asked(http)
+        if isinstance(reply, SmdError):
+            raise Network(f"nothing came from the relay: {reply.args[0]}", hint=f"{_RELAY} ca_bundle= names its authority.", retryable=True)
         if reply.status_code != 200:
-            raise Network(f"the relay answered {reply.status_code}", hint=hint, status_code=reply.status_code)
+            raise Network(f"the relay answered {reply.status_code}", hint=_RELAY, status_code=reply.status_code)
         try:
             return [(int(one["id"]), str(one["body"])) for one in json.loads(reply.content)]
-        except (ValueError, TypeError, KeyError):
-            raise Network("the relay answered with something else than a list of notifications", hint=hint) from None
+        except (ValueError, TypeError, KeyError, RecursionError):
+            raise Network("the relay answered with something else than a list of notifications", hint=_RELAY) from None
+
+    def _asked(self, http: Conversation) -> Response | SmdError:
+        shown = {"Authorization": f"Bearer {self._token.reveal()}"}
+        try:
+            reply = http.get(self._address, params={"after": self._last}, headers=shown, stream=True)
+        except PROBLEMS as error:
+            return network_error(error)
+        return read_whole(reply, _LARGEST) or reply

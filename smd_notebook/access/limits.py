@@ -179,7 +179,13 @@ class RateGate:
             self._sleep(min(wait, _NAP))
 
     def status(self) -> GateStatus:
-        """Return how much is used, and when the next request may go."""
+        """Return how much is used, and when the next request may go.
+
+        Raises
+        ------
+        ConfigurationError
+            Where the file of what was used cannot be read.
+        """
         now = self._clock()
         state = self._read(now)
         return GateStatus(

@@ -9,7 +9,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -47,11 +47,14 @@ class LocalHttps:
         The path of the registered address. One that cannot be guessed keeps strangers out.
     client_ca : str or Path, optional
         PEM file of authorities; whoever does not show a certificate of theirs is turned away.
+    client_names : sequence of str, default ()
+        Who may show one: a certificate must have one of these as common name or as DNS name. It goes with `client_ca`, since a public
+        authority gives certificates to everybody.
 
     Raises
     ------
     ConfigurationError
-        If a file cannot be used, or the port is taken (on entering).
+        If a file cannot be used, only one of `client_ca` and `client_names` is given, or the port is taken (on entering).
     """
 
     def __init__(
@@ -64,7 +67,15 @@ class LocalHttps:
         host: str = "0.0.0.0",  # noqa: S104 - the utility comes from outside
         path: str = "/",
         client_ca: str | Path | None = None,
+        client_names: Sequence[str] = (),
     ) -> None:
+        if isinstance(client_names, str):
+            client_names = (client_names,)
+        if bool(client_ca) != bool(client_names):
+            raise ConfigurationError(
+                "client_ca and client_names go together",
+                hint="Name the utility as its certificate does: an authority alone lets in everybody that it knows.",
+            )
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.minimum_version = ssl.TLSVersion.TLSv1_2
         try:
@@ -78,7 +89,7 @@ class LocalHttps:
                 "certificate, key or client_ca of the inbox cannot be used",
                 hint="They are PEM files; the key must belong to the certificate.",
             ) from None
-        self._place, self._path = (host, port), path
+        self._place, self._path, self._names = (host, port), path, frozenset(name.lower() for name in client_names)
         self._queue: queue.Queue[Notice] = queue.Queue(_MOST_WAITING)
         self._server: _Server | None = None
 
@@ -89,7 +100,7 @@ class LocalHttps:
 
     def __enter__(self) -> Self:
         try:
-            self._server = _Server(self._place, self._context, self._path, self._queue.put_nowait)
+            self._server = _Server(self._place, self._context, self._path, self._names, self._queue.put_nowait)
         except OSError as error:
             raise ConfigurationError(
                 f"the inbox cannot listen at port {self._place[1]}: {os.strerror(error.errno or 0)}", hint="Choose another: port=."
@@ -120,9 +131,11 @@ class LocalHttps:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, place: tuple[str, int], context: ssl.SSLContext, path: str, put: Callable[[Notice], None]) -> None:
+    def __init__(
+        self, place: tuple[str, int], context: ssl.SSLContext, path: str, names: frozenset[str], put: Callable[[Notice], None]
+    ) -> None:
         super().__init__(place, _Handler)
-        self.context, self.path, self.put = context, path, put
+        self.context, self.path, self.names, self.put = context, path, names, put
         self._room = threading.BoundedSemaphore(_MOST_AT_ONCE)
 
     def process_request(self, request: Any, client_address: Any) -> None:
@@ -156,6 +169,14 @@ class _Server(ThreadingHTTPServer):
         """Say nothing: what strangers send does not belong into a notebook's output."""
 
 
+def _names_of(connection: ssl.SSLSocket) -> frozenset[str]:
+    """Return whom the other side's certificate is for: its common and its DNS names, in lower case."""
+    found: dict[str, Any] = connection.getpeercert() or {}
+    subject = [pair for part in found.get("subject", ()) for pair in part]
+    pairs = (*subject, *found.get("subjectAltName", ()))
+    return frozenset(str(value).lower() for kind, value in pairs if kind in ("commonName", "DNS"))
+
+
 def _cut(connection: socket.socket) -> None:
     with suppress(OSError):  # it is over already
         connection.shutdown(socket.SHUT_RDWR)
@@ -163,6 +184,7 @@ def _cut(connection: socket.socket) -> None:
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
+    connection: ssl.SSLSocket
     server_version, sys_version = "inbox", ""
     timeout = _STALLED
 
@@ -172,11 +194,14 @@ class _Handler(BaseHTTPRequestHandler):
         if not length.isdecimal():
             self.send_error(411)
             return
-        if int(length) > MAX_BYTES:
+        if len(length) > len(str(MAX_BYTES)) or int(length) > MAX_BYTES:
             self.send_error(413)
             return
         # read before anything is answered: closing over unread bytes would take the answer with it
         body = self.rfile.read(int(length))
+        if self.server.names and not self.server.names & _names_of(self.connection):
+            self.send_error(403)
+            return
         if not hmac.compare_digest(self.path.partition("?")[0].encode(), self.server.path.encode()):
             self.send_error(404)
             return

@@ -163,7 +163,7 @@ class Scope:
             lines.append("the customer's name, account or programs")
         if 40 in blocks:
             lines.append("authorizations may have been given on paper")
-        return (*lines, *self._terms())
+        return tuple(_shown(line) for line in (*lines, *self._terms()))
 
     def _terms(self) -> list[str]:
         """Say in words what stands beside the function blocks."""
@@ -209,6 +209,15 @@ def _listed(words: list[str], last: str) -> str:
     'a, b and c'
     """
     return f" {last} ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def _shown(text: str) -> str:
+    r"""Return a text without what moves a terminal's cursor or turns the direction of writing: a scope is of the utility's making.
+
+    >>> _shown("a\x1b[2Jb\u202ec")
+    'a\N{REPLACEMENT CHARACTER}[2Jb\N{REPLACEMENT CHARACTER}c'
+    """
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 
 def _span(seconds: int) -> str:

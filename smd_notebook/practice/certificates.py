@@ -38,6 +38,11 @@ class Certificates:
         self.inbox, self.inbox_key = self.issue("inbox")
         self.registered = thumbprint(self.client.read_text())
 
+    @property
+    def notifier_name(self) -> str:
+        """The common name of what is shown with a notification."""
+        return "practice notifier"
+
     def issue(self, name: str, *, rsa: bool = False) -> tuple[Path, Path]:
         """Sign a certificate for this machine; return the paths of certificate and key."""
         kind = trustme.KeyType.RSA if rsa else trustme.KeyType.ECDSA

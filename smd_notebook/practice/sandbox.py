@@ -371,6 +371,7 @@ class Sandbox:
             "key": str(files.client_key),
             "inbox_certificate": str(files.inbox),
             "inbox_key": str(files.inbox_key),
+            "notifier_name": files.notifier_name,
             "rate_limits": self._rate_limits,
             "variants": sorted(self._utility.variants),
             "customers": [
