@@ -100,6 +100,12 @@ TABLE = {
     ("Authorized", "Tick, late"): "Refreshing: Refresh",
     ("Authorized", "Rejected"): "Refreshing: Refresh",
     ("Authorized", "Revoke"): "ConfirmRevoke:",
+    ("Authorized", "Refreshed"): "Authorized:",
+    ("Authorized", "RefreshFailed, lapsed"): "NeedsReauth:",
+    ("Authorized", "Deleted"): "Revoked: Forget",
+    ("Refreshing", "Deleted"): "Revoked: Forget",
+    ("ConfirmRevoke", "Deleted"): "Revoked: Forget",
+    ("ConfirmRevoke", "RefreshFailed, lapsed"): "NeedsReauth:",
     ("Refreshing", "Refreshed"): "Authorized:",
     ("Refreshing", "RefreshFailed, lapsed"): "NeedsReauth:",
     ("Refreshing", "RefreshFailed, network"): "Authorized:",
@@ -186,8 +192,8 @@ def test_a_code_is_sent_again_only_where_it_never_left_and_not_for_ever():
 
 def test_a_bulk_grant_is_neither_renewed_nor_deleted_here():
     state = flow.Authorized(flow.Grant("50952", expires_at=0.0, kind="bulk"))
-    for event in EVENTS.values():
-        assert step(state, event) == (state, ())
+    for name, event in EVENTS.items():
+        assert step(state, event) == ((flow.Ready() if name == "Restart" else state), ())
 
 
 def test_tokens_are_renewed_before_they_expire():

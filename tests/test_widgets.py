@@ -181,8 +181,8 @@ def test_a_wrong_state_is_said_and_the_right_answer_still_counts(utility: smd.Sa
         auth = smd.Authorize(client_of(utility))
         good = utility.consent(await auth.start())
         port = urlsplit(good).port
-        for address in (f"http://127.0.0.1:{port}/callback?code=abcdef&state=other", f"http://127.0.0.1:{port}/callback?code=abcdef"):
-            await asyncio.to_thread(visit, address)
+        for query in ("code=abcdef&state=other", "code=abcdef", "code", "error"):
+            await asyncio.to_thread(visit, f"http://127.0.0.1:{port}/callback?{query}")
         async with asyncio.timeout(30):
             while not view(auth)["problem"]:
                 await asyncio.sleep(0.01)
@@ -322,11 +322,111 @@ def test_a_client_without_a_redirect_address(utility: smd.Sandbox) -> None:
     one = utility.credentials
     bare = smd.Credentials(one.client_id, one.client_secret, one.certificate, one.key)
     auth = smd.Authorize(smd.Client(utility.custodian, bare), receiver=PasteBack())
-    assert auth.status == "unconfigured"
+    assert auth.status == "blocked"
     assert "SMD_REDIRECT_URI" in repr(auth) or "SMD_REDIRECT_URI" in json.dumps(view(auth))
     with pytest.raises(smd.errors.AuthorizationError, match="no redirect address"):
         asyncio.run(auth.start())
     auth.close()
+
+
+# -- what happens elsewhere ------------------------------------------------------------------------------------------------------------
+
+
+async def authorized(utility: smd.Sandbox) -> Authorize:
+    auth = smd.Authorize(client_of(utility))
+    auth.paste(utility.consent(await auth.start()))
+    await auth.wait(30)
+    return auth
+
+
+def test_a_revocation_in_another_cell_is_followed(utility: smd.Sandbox) -> None:
+    async def main() -> None:
+        auth = await authorized(utility)
+        auth.client.revoke(auth.subscription or "", confirm=True)
+        await until(auth, "revoked")
+        assert auth.subscription is None
+        assert view(auth)["problem"] == []
+        auth.close()
+
+    asyncio.run(main())
+
+
+def test_what_a_refresh_brings_is_followed(utility: smd.Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        auth = await authorized(utility)
+        granted = auth.subscription
+        assert granted is not None
+        utility.faults.add("unavailable", method="DELETE")
+        click(auth, "revoke")
+        click(auth, "confirm")
+        await until(auth, "authorized")
+        assert view(auth)["problem"]
+        auth.client.refresh(granted)
+        async with asyncio.timeout(30):
+            while view(auth)["problem"]:
+                await asyncio.sleep(0.01)
+        assert (auth.status, auth.subscription) == ("authorized", granted)
+
+        utility.revoke(granted)  # the customer stops sharing, and a download finds out
+        with pytest.raises(smd.errors.AuthorizationError):
+            await asyncio.to_thread(auth.client.refresh, granted)
+        await until(auth, "lapsed")
+        assert "no longer renews" in view(auth)["problem"][0]
+        assert (auth.subscription, buttons(auth, "primary")) == (None, ["restart"])
+        with pytest.raises(smd.errors.AuthorizationError, match="no longer renews"):
+            await auth.wait(1)
+        auth.close()
+
+    asyncio.run(main())
+
+
+def test_tokens_that_are_forgotten_are_missed(utility: smd.Sandbox) -> None:
+    async def main() -> None:
+        auth, other = await authorized(utility), await authorized(utility)
+        auth.client.tokens.forget("another's")
+        auth.client.tokens.forget()
+        await until(auth, "lapsed")
+        assert "forgotten here" in view(auth)["problem"][0]
+        assert other.status == "authorized"  # of another client, which keeps its own
+        watchers = auth.client.tokens._watchers
+        assert len(watchers) == 1
+        auth.close()
+        assert watchers == []
+        other.close()
+
+    asyncio.run(main())
+
+
+# -- self access -----------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_self_access_registration_has_nobody_to_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JUPYTERHUB_SERVICE_PREFIX", raising=False)
+
+    async def main(utility: smd.Sandbox) -> None:
+        auth = smd.Authorize(client_of(utility))
+        await until(auth, "authorized")
+        assert auth.bulk_id == utility.credentials.bulk_id
+        assert view(auth)["title"] == "Your own data at Practice utility"
+        assert "interval readings of electricity and gas, every 15 min or 1 h" in view(auth)["lines"]
+        assert "client.download_bulk(auth.bulk_id" in view(auth)["lines"][-1]
+        assert (buttons(auth, "primary"), buttons(auth, "plain")) == ([], ["restart"])
+        for waiting in (auth.start(), auth.wait(5)):
+            with pytest.raises(smd.errors.AuthorizationError, match="nobody has to be asked"):
+                await waiting
+        click(auth, "restart")
+        assert auth.status == "ready"
+        auth.close()
+
+        one = utility.credentials
+        bare = smd.Credentials(one.client_id, one.client_secret, one.certificate, one.key)
+        auth = smd.Authorize(smd.Client(utility.custodian, bare), receiver=PasteBack())  # what such users have: no redirect address
+        await until(auth, "authorized")
+        assert (auth.bulk_id, view(auth)["buttons"]) == (one.bulk_id, [])
+        auth.close()
+
+    with smd.Sandbox(households=["apartment"], variants=["self-access"]) as utility:
+        asyncio.run(main(utility))
 
 
 # -- without buttons -------------------------------------------------------------------------------------------------------------------
@@ -412,7 +512,7 @@ def test_the_listener_takes_answers_only_and_echoes_nothing(capfd: pytest.Captur
         urllib.request.urlopen(f"{base}/auth/back?code=abc", b"a=b", 10)  # POST
     receiver.close()
     receiver.close()
-    assert [one.reveal() for one in answers] == ["code=abc&state=s", "code=<script>canary&error=x"]
+    assert [one.reveal() for one in answers] == ["?code=abc&state=s", "?code=<script>canary&error=x"]
     assert capfd.readouterr() == ("", "")
 
 

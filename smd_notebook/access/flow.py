@@ -137,6 +137,8 @@ def _restart(state: State) -> Next:
             return Checking(), (Check(),)
         case Denied() | Expired() | Uncertain() | NeedsReauth() | Revoked():
             return Ready(), ()
+        case Authorized(grant) if grant.kind == "bulk":  # nothing ends by asking a customer as well
+            return Ready(), ()
         case _:
             return state, ()
 
@@ -215,9 +217,9 @@ def _granted(state: Authorized | Refreshing | ConfirmRevoke | Revoking, event: E
             return Refreshing(grant), (Refresh(grant.subscription),)
         case Authorized(), Revoke() if standard:
             return ConfirmRevoke(grant), ()
-        case Refreshing(), Refreshed(expires_at):
+        case ((Authorized() | Refreshing()), Refreshed(expires_at)) if standard:
             return Authorized(replace(grant, expires_at=expires_at)), ()
-        case Refreshing(), RefreshFailed("lapsed", problem):
+        case ((Authorized() | Refreshing() | ConfirmRevoke()), RefreshFailed("lapsed", problem)) if standard:
             return NeedsReauth(problem, grant), ()
         case Refreshing(), RefreshFailed(_, problem):
             return Authorized(grant, stale=True, problem=problem), ()
@@ -225,7 +227,7 @@ def _granted(state: Authorized | Refreshing | ConfirmRevoke | Revoking, event: E
             return Revoking(grant), (Delete(grant.subscription),)
         case ConfirmRevoke(), Cancel():
             return Authorized(grant), ()
-        case Revoking(), Deleted():
+        case _, Deleted() if standard:  # here, or in another cell
             return Revoked(grant.subscription), (Forget(grant.subscription),)
         case Revoking(), DeleteFailed(problem):
             return Authorized(grant, problem=problem), ()

@@ -128,6 +128,16 @@ class Resources:
         data = self._data(self.tokens.client, "Authorization", self._authorization_id(subscription))
         return cast("Authorization", _one(Authorization, data))
 
+    def own_authorization(self) -> Authorization | None:
+        """Return the authorization of one's own data, which Self Access users give in the utility's portal.
+
+        Returns
+        -------
+        Authorization or None
+            That which is active and names a batch (``…/Batch/Bulk/{BulkID}``) as its resource; None for other user types.
+        """
+        return next((one for one in self.authorizations() if one.status == 1 and "/Batch/Bulk/" in (one.resource_uri or "")), None)
+
     def application_information(self, id: str | None = None) -> ApplicationInformation:  # noqa: A002 - as ESPI calls it
         """Return what the utility holds about this application, its secrets hidden.
 

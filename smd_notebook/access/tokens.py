@@ -7,16 +7,21 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Literal
 from urllib.parse import unquote
 
 from smd_notebook.access.replies import TokenReply
 from smd_notebook.access.session import Session
 from smd_notebook.access.stores import FileStore, Key, MemoryStore, Store, Token, default_store
-from smd_notebook.errors import AuthorizationError, ConfigurationError, Expired
+from smd_notebook.errors import AuthorizationError, ConfigurationError, Expired, Revoked
 from smd_notebook.espi.resources import Secret
 
 __all__ = ["FileStore", "Key", "MemoryStore", "Store", "Token", "Tokens", "default_store"]
 
+#: What is told of a consent: its token was renewed, the utility will not renew it any more, it was forgotten here, or withdrawn.
+News = Literal["renewed", "ended", "forgotten", "revoked"]
+#: Is told the news, whose they are (None: everybody's), and the token, where there is a new one.
+Watcher = Callable[[News, str | None, Token | None], object]
 #: How long a token lives of which the utility does not say so [s].
 _LIFE = 3600.0
 _SUBSCRIPTION = re.compile(r"/(?:Subscription|RetailCustomer)/([^/?#]+)")
@@ -39,6 +44,7 @@ class Tokens:
         self.session = session
         self.store = default_store() if store is None else store
         self._clock = clock
+        self._watchers: list[Watcher] = []
 
     def __repr__(self) -> str:
         return f"Tokens({self.session.custodian.name}, {self.store!r})"
@@ -158,8 +164,9 @@ class Tokens:
         """
         if subscription is None:
             self.store.forget_all(self.session.custodian.name, self.session.credentials.client_id)
-            return
-        self.store.forget(self._key(subscription))
+        else:
+            self.store.forget(self._key(subscription))
+        self.tell("forgotten", subscription)
 
     def subscriptions(self) -> list[str]:
         """Return the consents that tokens are kept of."""
@@ -167,11 +174,45 @@ class Tokens:
         found = (key for key in self.store.keys() if (key.custodian, key.client_id) == (own.custodian, own.client_id))  # noqa: SIM118
         return sorted(key.subscription for key in found if key.subscription is not None)
 
+    # -- what is told --------------------------------------------------------------------------------------------------------------------
+
+    def watch(self, call: Watcher) -> Callable[[], None]:
+        """Have somebody told what becomes of consents here, in whatever thread it happens.
+
+        Parameters
+        ----------
+        call : callable
+            Is told the news, whose they are (None: everybody's), and the new token, if any; it must not raise, nor take long.
+
+        Returns
+        -------
+        callable
+            Ends it.
+        """
+        self._watchers.append(call)
+        return lambda: self._watchers.remove(call) if call in self._watchers else None
+
+    def tell(self, news: News, subscription: str | None, token: Token | None = None) -> None:
+        """Tell all who watch.
+
+        Parameters
+        ----------
+        news : {"renewed", "ended", "forgotten", "revoked"}
+            What happened.
+        subscription : str or None
+            To whose consent; None for everybody's.
+        token : Token, optional
+            The new one.
+        """
+        for call in tuple(self._watchers):
+            call(news, subscription, token)
+
     # -- how they are renewed ------------------------------------------------------------------------------------------------------------
 
     def _held(self, subscription: str) -> Token:
         found = self.store.get(self._key(subscription))
         if found is None:
+            self.tell("forgotten", subscription)  # by another program
             raise AuthorizationError("no consent is kept of this subscription", hint="Ask the customer: client.authorization_url().")
         return found
 
@@ -190,6 +231,16 @@ class Tokens:
         return token
 
     def _renew(self, old: Token) -> Token:
+        """Return the token after `old`, and tell what became of it."""
+        try:
+            token = self._next(old)
+        except (Expired, Revoked):
+            self.tell("ended", old.subscription)
+            raise
+        self.tell("renewed", old.subscription, token)
+        return token
+
+    def _next(self, old: Token) -> Token:
         """Return the token after `old`: of all who ask at once, one goes to the utility and the others find what it brought."""
         key = self._key(old.subscription)
         with self.store.lock(key):

@@ -6,12 +6,14 @@ import asyncio
 import secrets
 import threading
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
 from smd_notebook.access.client import Client, Subscription
 from smd_notebook.access.flow import step
-from smd_notebook.access.listing import seconds
+from smd_notebook.access.listing import last_part, seconds
+from smd_notebook.access.scope import Scope
 from smd_notebook.access.stations import (
     ENDS,
     Authorized,
@@ -23,6 +25,7 @@ from smd_notebook.access.stations import (
     Checking,
     Configured,
     Confirm,
+    ConfirmRevoke,
     Consent,
     Delete,
     Deleted,
@@ -40,15 +43,19 @@ from smd_notebook.access.stations import (
     Problem,
     Ready,
     Redirected,
+    Refreshed,
+    RefreshFailed,
     Restart,
     Revoke,
     Revoked,
+    SelfAccess,
     Start,
     State,
     StopListening,
     Tick,
     Unconfigured,
 )
+from smd_notebook.access.tokens import News, Token
 from smd_notebook.errors import (
     AuthorizationError,
     BadRequest,
@@ -61,7 +68,7 @@ from smd_notebook.errors import (
 from smd_notebook.errors import Denied as DeniedError
 from smd_notebook.errors import Expired as ExpiredError
 from smd_notebook.errors import Revoked as RevokedError
-from smd_notebook.espi.resources import Secret
+from smd_notebook.espi.resources import Authorization, Secret
 from smd_notebook.widgets.errands import Errands, Turns
 from smd_notebook.widgets.panel import Panel
 from smd_notebook.widgets.receivers import PasteBack, receiver_for
@@ -69,6 +76,10 @@ from smd_notebook.widgets.wording import NAMES, Around, problem_of, shown
 
 __all__ = ["Authorize"]
 
+_LAPSED = {
+    "ended": Problem("the utility no longer renews the token", "utility", "The customer may have stopped sharing. Ask again."),
+    "forgotten": Problem("the tokens of this consent were forgotten here", "you", "At the utility the consent may stand. Ask again."),
+}
 _RAISED: dict[type, type[AuthorizationError]] = {Denied: DeniedError, Expired: ExpiredError}
 
 
@@ -92,7 +103,9 @@ class Authorize:
     Attributes
     ----------
     subscription : Subscription or None
-        What was granted; None before, and after it was revoked.
+        What was granted; None before, and after it was revoked or has ended.
+    bulk_id : str or None
+        Of a Self Access registration, where nobody has to be asked: what ``client.download_bulk`` takes; else None.
     error : BaseException or None
         What went wrong last.
 
@@ -110,12 +123,14 @@ class Authorize:
     def __init__(self, client: Client, *, scope: str = "", receiver: PasteBack | None = None) -> None:
         self.client = client
         self.subscription: Subscription | None = None
+        self.bulk_id: str | None = None
         self.error: BaseException | None = None
         self._scope = scope
         self._receiver = receiver_for(client) if receiver is None else receiver
         self._state: State = Unconfigured()
         self._token = Secret("")
         self._url = ""
+        self._own: Authorization | None = None
         self._until: float | None = None
         self._trouble: Problem | None = None
         self._timer: threading.Timer | None = None
@@ -123,6 +138,7 @@ class Authorize:
         self._lock = threading.RLock()
         self._errands = Errands()
         self._panel = Panel(self._act, lambda: self.link)
+        self._unwatch = client.tokens.watch(lambda *news: self._errands.post(lambda: self._heard(*news)))
         self._feed(self._configured())
         if not self._errands.here() and isinstance(self._state, Ready):
             self._begin()  # no loop, no clicks: what remains is the link, and to paste
@@ -150,9 +166,11 @@ class Authorize:
         Raises
         ------
         AuthorizationError
-            Where the utility cannot be asked, or a customer has agreed already.
+            Where the utility cannot be asked, a customer has agreed already, or nobody has to.
         """
         await self._until_not(Checking)
+        if isinstance(self._state, Authorized):
+            raise self._raised()
         self._feed(Restart())
         await self._until_not(Checking)
         if isinstance(self._state, Ready):
@@ -201,6 +219,7 @@ class Authorize:
     def close(self) -> None:
         """Stop listening, and take the widget off the page. What was granted stays."""
         self._stop()
+        self._unwatch()
         self._panel.close()
 
     def __repr__(self) -> str:
@@ -242,12 +261,34 @@ class Authorize:
             self._show(self._problem(error))
 
     def _configured(self) -> Event:
-        """Tell whether the client has what a consent needs."""
+        """Tell whether the client has what a consent needs; whoever has no redirect address may be a Self Access user."""
+        lacks = self._lacks()
+        return Misconfigured((self._problem(lacks),)) if lacks and self._asks() else Configured()
+
+    def _lacks(self) -> ConfigurationError | None:
         try:
             self.client.authorization_url(secrets.token_urlsafe(32), redirect_uri=self._receiver.redirect_uri)
         except ConfigurationError as error:
-            return Misconfigured((self._problem(error),))
-        return Configured()
+            return error
+        return None
+
+    def _asks(self) -> bool:
+        return bool(self._receiver.redirect_uri or self.client.credentials.redirect_uri)
+
+    def _heard(self, news: News, subscription: str | None, token: Token | None) -> None:
+        """Follow what became of the consent elsewhere: in another cell, or in a download that found it withdrawn."""
+        grant = getattr(self._state, "grant", None)
+        if grant is None or subscription not in (None, grant.subscription):
+            return
+        if news == "revoked":
+            self._feed(Deleted())
+        elif token is not None and self.subscription is not None:
+            scope = Scope(token.scope)
+            self.subscription = replace(self.subscription, scope=scope if scope.blocks else self.subscription.scope)
+            self._feed(Refreshed(token.expires_at))
+        elif isinstance(self._state, (Authorized, ConfirmRevoke)):
+            self.subscription = None
+            self._feed(RefreshFailed("lapsed", _LAPSED["ended" if news == "ended" else "forgotten"]))
 
     def _begin(self) -> None:
         self._feed(Start(Secret(secrets.token_urlsafe(32)), self.client.now(), self._scope))
@@ -264,7 +305,7 @@ class Authorize:
     def _do(self, effect: Effect) -> None:
         match effect:
             case Check():
-                self._errands.run(self._check, self._feed)
+                self._errands.run(self._check, self._checked)
             case Consent(token, scope, deadline):
                 self._listen(token, scope, deadline)
             case StopListening():
@@ -283,12 +324,27 @@ class Authorize:
         try:
             self.client.service_status()
         except (BadRequest, NotReady):
-            return Checked()  # it understood who we are, and has no such resource
+            pass  # it understood who we are, and has no such resource
         except Exception as error:  # noqa: BLE001 - shown
             refused = "certificate" if isinstance(error, CertificateRejected) else "credentials"
             kind = refused if isinstance(error, (AuthorizationError, ConfigurationError)) else "offline"
             return CheckFailed(kind, self._problem(error))
-        return Checked()
+        return self._self_access()
+
+    def _self_access(self) -> Event:
+        """Look whether it is one's own data that this registration is for: where it may be, by what the credentials hold."""
+        own = self.client.credentials
+        if own.bulk_id or not self._asks():
+            with suppress(SmdError):
+                self._own = self.client.own_authorization()
+        lacks = None if self._own else self._lacks()
+        return CheckFailed("credentials", self._problem(lacks)) if lacks else Checked()
+
+    def _checked(self, event: Event) -> None:
+        self._feed(event)
+        if self._own is not None and isinstance(self._state, Ready):
+            self.bulk_id, self._until = last_part(self._own.resource_uri or ""), _end_of(self._own)
+            self._feed(SelfAccess(self.bulk_id))
 
     def _listen(self, token: Secret, scope: str, deadline: float) -> None:
         lost = False
@@ -322,16 +378,10 @@ class Authorize:
             return ExchangeFailed("unsent" if error.retryable else "unanswered", self._problem(error))
         except Exception as error:  # noqa: BLE001 - shown
             return ExchangeFailed("refused", self._problem(error))
-        self.subscription, self._until, self.error = found, self._end_of(found), None
+        self.subscription, self._until, self.error = found, None, None
+        with suppress(SmdError):  # what was granted is not lost where the utility does not say until when
+            self._until = _end_of(self.client.authorization(found))
         return Exchanged(Grant(found.id, found.scope.text))
-
-    def _end_of(self, subscription: Subscription) -> float | None:
-        """Return when the authorization ends, where the utility says so; what was granted is not lost where it does not."""
-        with suppress(SmdError):
-            period = self.client.authorization(subscription).authorized_period
-            if period and period.start and period.duration:
-                return seconds(period.start + period.duration)
-        return None
 
     def _delete(self) -> Event:
         try:
@@ -343,7 +393,8 @@ class Authorize:
     # -- what is shown -------------------------------------------------------------------------------------------------------------------
 
     def _around(self) -> Around:
-        return Around(self.client.custodian, self.subscription, self._until, self._receiver.listens, self._trouble)
+        scope = self.subscription.scope if self.subscription else Scope(self._own.scope or "") if self._own else None
+        return Around(self.client.custodian, scope, self._until, self._receiver.listens, self._asks(), self._trouble)
 
     def _show(self, trouble: Problem | None = None) -> None:
         self._trouble = trouble
@@ -360,6 +411,10 @@ class Authorize:
             return RevokedError("the authorization was revoked", hint="Only the customer can grant it again.")
         problem = next(iter(getattr(self._state, "problems", ())), None) or getattr(self._state, "problem", None)
         if problem is None:
+            if self.bulk_id is not None:
+                return AuthorizationError(
+                    "this is a Self Access registration: nobody has to be asked", hint="client.download_bulk(auth.bulk_id, ...)"
+                )
             return AuthorizationError("a customer has agreed already", hint="auth.subscription is what was granted.")
         return _RAISED.get(type(self._state), AuthorizationError)(problem.what, hint=problem.todo, ids=dict(problem.ids))
 
@@ -367,3 +422,9 @@ class Authorize:
         """Wait while it is in one of these states."""
         self._errands.here()
         await self._turns.until(lambda: not isinstance(self._state, states))
+
+
+def _end_of(authorization: Authorization) -> float | None:
+    """Return when an authorization ends, where the utility says so [s since 1970-01-01T00:00Z]."""
+    period = authorization.authorized_period
+    return seconds(period.start + period.duration) if period and period.start and period.duration else None

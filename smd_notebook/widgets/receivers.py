@@ -233,7 +233,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._say(404, _page("Nothing here", "This address waits for an answer of your utility, and this is none."))
             return
         self._say(200, _page("Back to your notebook", "Your notebook has the utility's answer. You may close this tab."))
-        self.server.take(Secret(query))
+        self.server.take(Secret(f"?{query}"))  # a query, whatever stands in it: only a person may vouch for a code alone
 
     def _say(self, status: int, page: bytes) -> None:
         self.send_response(status)

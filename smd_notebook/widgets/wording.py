@@ -8,9 +8,9 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from smd_notebook.access.client import Subscription
 from smd_notebook.access.custodian import Custodian
 from smd_notebook.access.redact import redact
+from smd_notebook.access.scope import Scope
 from smd_notebook.access.stations import (
     Authorized,
     Awaiting,
@@ -74,20 +74,23 @@ class Around:
     ----------
     custodian : Custodian
         The utility.
-    subscription : Subscription, optional
+    scope : Scope, optional
         What was granted.
     until : float, optional
         When the authorization ends, where the utility says so [s since 1970-01-01T00:00Z].
     listens : bool
         Whether the answer comes by itself.
+    asks : bool
+        Whether a customer can be asked: there is an address for the answer.
     trouble : Problem, optional
         What went wrong in the widget itself.
     """
 
     custodian: Custodian
-    subscription: Subscription | None = None
+    scope: Scope | None = None
     until: float | None = None
     listens: bool = False
+    asks: bool = True
     trouble: Problem | None = None
 
 
@@ -128,6 +131,14 @@ def _body(state: State, around: Around, who: str) -> dict[str, Any]:
             return _awaiting(state, around)
         case Exchanging():
             return {"status": "The customer agreed. Fetching the token …", "busy": True}
+        case Authorized(grant) if grant.kind == "bulk":
+            call = 'got = client.download_bulk(auth.bulk_id, "2025-01-01", "2026-01-01", inbox=...)'
+            return {
+                "title": f"Your own data at {who}",
+                "status": "This is a Self Access registration: you agreed in the utility's portal, and nobody has to be asked.",
+                "lines": [*_granted(around), f"In code: {call}. Which inbox fits where is in docs/self-access.md."],
+                "buttons": [button("restart", "Ask a customer all the same")] if around.asks else [],
+            }
         case Authorized() | Refreshing():
             return {
                 "status": "Authorized." if not isinstance(state, Refreshing) else "Renewing the token …",
@@ -183,11 +194,11 @@ def button(name: str, text: str, kind: str = "plain") -> dict[str, str]:
 
 def _granted(around: Around) -> list[str]:
     """Say what was granted, until when, and where to go on."""
-    if around.subscription is None:
+    if around.scope is None:
         return []
     until = around.until
     ends = _moment(until, around.custodian.zone, "%d %B %Y") if until else "it is revoked, or as the utility says"
-    return [*around.subscription.scope.explain(), f"granted until {ends}"]
+    return [*around.scope.explain(), f"granted until {ends}"]
 
 
 def _moment(at: float, zone: str | None, form: str) -> str:
