@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from smd_notebook.tables import read_tidy as read_tidy
     from smd_notebook.versions import show_versions as show_versions
     from smd_notebook.widgets.authorize import Authorize as Authorize
+    from smd_notebook.widgets.explore import Explore as Explore
     from smd_notebook.widgets.onboarding import Onboarding as Onboarding
 
     __version__: str
@@ -52,6 +53,7 @@ _PUBLIC = {
     "Client": "access.client",
     "Cohort": "analysis.homes",
     "Credentials": "access.credentials",
+    "Explore": "widgets.explore",
     "FapiSession": "access.fapi",
     "Feed": "feed",
     "Finding": "errors",
