@@ -1,4 +1,4 @@
-"""What the homes of a cohort are together: how far their peaks coincide."""
+"""What the homes of a cohort are together: how far their peaks coincide, and which kinds of days they have."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from typing import Any, cast
 
 import pandas as pd
 
+from smd_notebook.analysis.homedays import days_of, typical_days_of
 from smd_notebook.analysis.homemeters import Meters
 from smd_notebook.analysis.homepeaks import coincidence_of, curve_of, rates_of
+from smd_notebook.analysis.homerows import joined, tidy_rows
 from smd_notebook.analysis.homestore import BATCH, Store
 from smd_notebook.analysis.passport import stamp
+from smd_notebook.analysis.typical import Shaping, TypicalDays, tried_of, typical_days
 from smd_notebook.analysis.workers import in_order
 from smd_notebook.errors import ConfigurationError
 
@@ -107,6 +110,57 @@ class Together(Meters):
         table = curve_of(self._rates(bins, min_coverage, **where), min_share, sizes, subsets, seed)
         text = f"highest sum of random groups of meters by their number{_in_bins(bins)}; seed {seed}"
         return self._stamped(table, text)
+
+    def typical_days(
+        self,
+        k: int | Sequence[int] = range(2, 11),
+        *,
+        slot: str = "1h",
+        normalise: bool = True,
+        demin: bool = False,
+        min_coverage: float = 1.0,
+        sample: int = 5_000,
+        seed: int = 0,
+        client: Any = None,
+        processes: int | None = 1,
+    ) -> TypicalDays:
+        """Group the days of all meters by the shape of their load, as `smd.analysis.typical_days` does.
+
+        Parameters
+        ----------
+        k : int or sequence of int, default 2 to 10
+            Number of clusters; of several, the one with the best silhouette is taken.
+        slot, normalise, demin, min_coverage : Any
+            As there.
+        sample : int, default 5,000
+            Where there are more complete days than these, clusters are made of so many, drawn at random from all, and every other day is
+            in the cluster whose centre is the nearest.
+        seed : int, default 0
+            Which days are drawn, and where the random starts of k-means begin.
+        client, processes : optional
+            As in `apply`.
+
+        Returns
+        -------
+        TypicalDays
+            `calendar` has a row for each day of each meter, and so grows with their number; `centres` and `scores` are those of the sample,
+            and the sizes and errors in `centres` those of all days.
+
+        Raises
+        ------
+        ConfigurationError
+            If scikit-learn is not installed (extra ``cluster``), an argument is not understood, or days are too few for the clusters.
+        UnitError
+            As there.
+        """
+        tried = tried_of(k)
+        how = Shaping(slot, min_coverage, normalise, demin)
+        days = (self.meters["last"] - self.meters["first"]).dt.days + 2
+        if days.sum() <= sample:
+            frame = joined([tidy_rows(self._store, *piece) for piece in self._pieces()])
+            return typical_days(frame, tried, slot=slot, normalise=normalise, demin=demin, min_coverage=min_coverage, seed=seed)
+        pieces = [(str(self._store.path), how, *piece) for piece in self._pieces()]
+        return typical_days_of(lambda: in_order(days_of, pieces, client=client, processes=processes), tried, how, sample, seed)
 
     # -- inside ------------------------------------------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -97,55 +97,101 @@ def typical_days(
     shapes of sum 1, the relative squared error and its threshold of 0.2. Rousseeuw, Silhouettes, Journal of Computational and Applied
     Mathematics 20, 1987.
     """
+    tried = tried_of(k)
+    step = slot_length(slot)
+    frame, found = series_of(x, f"days in slots of {slot}", min_coverage=min_coverage, longest=step)
+    how = Shaping(slot, min_coverage, normalise, demin)
+    sizes, date, shapes, usable = shapes_of(found, how)
+    label, centre, scores = choose(shapes[usable], tried, seed)
+    cluster, rse = np.full(len(date), -1), np.full(len(date), np.nan)
+    cluster[usable], rse[usable] = label + 1, errors(shapes[usable], label, centre)
+    calendar = labelled(frame, found, sizes, {"date": dates_of(date), "cluster": pd.array(cluster, dtype="Int64"), "rse": rse})
+    inputs = {"seed": seed, "channels": len(found), "zone": ", ".join(sorted({one.zone for one in found}))}
+    return described(calendar, centre, scores, how, found[0].rate_unit, inputs)
+
+
+class Shaping(NamedTuple):
+    """How days become shapes: arguments of `typical_days`."""
+
+    slot: str
+    min_coverage: float
+    normalise: bool
+    demin: bool
+
+
+def tried_of(k: int | Sequence[int]) -> list[int]:
+    """Return the numbers of clusters to try, where scikit-learn is there to try them.
+
+    Raises
+    ------
+    ConfigurationError
+        If it is not, or they are no such numbers.
+    """
     needs("typical_days", "sklearn", "cluster")
     tried = sorted({int(one) for one in ([k] if isinstance(k, (int, np.integer)) else k)})
     if not tried or tried[0] < 1:
         raise ConfigurationError("k is the number of clusters, 1 or more", hint="k=4, or several to choose from: k=range(2, 9).")
-    step = slot_length(slot)
-    frame, found = series_of(x, f"days in slots of {slot}", min_coverage=min_coverage, longest=step)
-    if not normalise and len({one.rate_unit for one in found}) > 1:
-        raise UnitError("channels of unlike units cannot be compared", hint="Select one, or compare shapes: normalise=True.")
-    tables = [_matrix(one, slot, min_coverage) for one in found]
-    days = np.concatenate([table for _, table in tables]) if tables else np.empty((0, DAY // step))
-    if demin:
+    return tried
+
+
+def shapes_of(found: Sequence[Series], how: Shaping) -> tuple[list[int], Ints, Floats, NDArray[np.bool_]]:
+    """Return how many days each channel has, their dates [days since 1970], shapes, and which of them have one.
+
+    Raises
+    ------
+    UnitError
+        If channels cannot be compared so.
+    """
+    if not how.normalise:
+        check_units({one.rate_unit for one in found})
+    tables = [_matrix(one, how.slot, how.min_coverage) for one in found]
+    dates = np.concatenate([np.empty(0, dtype="i8"), *(dates for dates, _ in tables)])
+    days = np.concatenate([np.empty((0, DAY // slot_length(how.slot))), *(table for _, table in tables)])
+    if how.demin:
         days = days - days.min(axis=1, keepdims=True)
     usable = ~np.isnan(days).any(axis=1)
-    if normalise:
+    if how.normalise:
         if (days[usable] < 0).any():
             text = "days with negative rates have no share of their sum in each slot"
             raise UnitError(text, hint="Use delivered and received channels rather than their net, or normalise=False.")
         total = days.sum(axis=1)
         usable &= total > 0
         days = np.divide(days, total[:, None], out=np.full(days.shape, np.nan), where=usable[:, None])
-    shapes = days[usable]
-    distinct = len(np.unique(shapes, axis=0))
-    if distinct < tried[-1]:
-        text = f"there are {distinct} complete days of unlike shape, too few for {tried[-1]} clusters"
-        raise ConfigurationError(text, hint="Take fewer clusters or more days; see also min_coverage.")
-    best, scores = _choose(shapes, tried, seed)
-    label, centre = best
-    inputs = {"k": len(centre), "slot": slot, "normalise": normalise, "demin": demin, "seed": seed, "channels": len(found)}
-    inputs |= {"min_coverage": min_coverage, "days": len(shapes), "zone": ", ".join(sorted({one.zone for one in found}))}
-    inputs["unit"] = "share of the day" if normalise else found[0].rate_unit
-    error = _errors(shapes, label, centre)
-    cluster, rse = np.full(len(days), -1), np.full(len(days), np.nan)
-    cluster[usable], rse[usable] = label + 1, error
-    columns: dict[str, Any] = {
-        "date": pd.DatetimeIndex(np.concatenate([dates for dates, _ in tables]).astype("M8[D]").astype("M8[us]")),
-        "cluster": pd.array(cluster, dtype="Int64"),
-        "rse": rse,
-    }
-    calendar = labelled(frame, found, [len(dates) for dates, _ in tables], columns)
-    calendar.loc[~usable, "cluster"] = pd.NA
+    return [len(table) for _, table in tables], dates, days, usable
+
+
+def check_units(units: set[str]) -> None:
+    """Refuse to compare how much was used in unlike units.
+
+    Raises
+    ------
+    UnitError
+        If there are several.
+    """
+    if len(units) > 1:
+        raise UnitError("channels of unlike units cannot be compared", hint="Select one, or compare shapes: normalise=True.")
+
+
+def dates_of(days: Ints) -> pd.DatetimeIndex:
+    """Return days since 1970 as dates."""
+    return pd.DatetimeIndex(days.astype("M8[D]").astype("M8[us]"))
+
+
+def described(calendar: pd.DataFrame, centre: Floats, scores: pd.DataFrame, how: Shaping, unit: str, inputs: dict[str, Any]) -> TypicalDays:
+    """Return typical days from the cluster of each day, -1 where it is in none, and from the centres."""
+    calendar.loc[calendar["cluster"] < 0, "cluster"] = pd.NA
+    known = calendar["cluster"].notna().to_numpy()
+    label = calendar["cluster"].to_numpy(dtype="f8", na_value=np.nan)[known].astype("i8") - 1
     count = np.bincount(label, minlength=len(centre))
+    rse = np.bincount(label, weights=calendar["rse"].to_numpy()[known], minlength=len(centre)) / count
     index = pd.RangeIndex(1, len(centre) + 1, name="cluster")
-    mean_rse = np.bincount(label, weights=error, minlength=len(centre)) / count
-    centres = pd.DataFrame({"days": count, "share": count / count.sum(), "rse": mean_rse}, index=index)
-    centres[[clock(start) for start in range(0, DAY, step)]] = centre
-    text = "k-means of the shapes of local days"
+    centres = pd.DataFrame({"days": count, "share": count / count.sum(), "rse": rse}, index=index)
+    centres[[clock(start) for start in range(0, DAY, slot_length(how.slot))]] = centre
+    about = {"k": len(centre), **how._asdict(), "days": label.size, "unit": "share of the day" if how.normalise else unit, **inputs}
 
     def done(table: pd.DataFrame, what: str) -> pd.DataFrame:
-        return stamp(table, definition=f"{text}: {what}", inputs=inputs, source="Kwac, Flora & Rajagopal 2014")
+        text = f"k-means of the shapes of local days: {what}"
+        return stamp(table, definition=text, inputs=about, source="Kwac, Flora & Rajagopal 2014")
 
     return TypicalDays(done(calendar, "calendar"), done(centres, "centres"), done(scores, "choice of k"))
 
@@ -162,11 +208,21 @@ def _matrix(one: Series, slot: str, min_coverage: float) -> tuple[Ints, Floats]:
     return date, mean.reshape(date.size, size)
 
 
-def _choose(shapes: Floats, tried: Sequence[int], seed: int) -> tuple[tuple[Ints, Floats], pd.DataFrame]:
-    """Return labels and centres for the best number of clusters, and the scores of all."""
+def choose(shapes: Floats, tried: Sequence[int], seed: int) -> tuple[Ints, Floats, pd.DataFrame]:
+    """Return labels and centres for the best number of clusters, and the scores of all.
+
+    Raises
+    ------
+    ConfigurationError
+        If there are no more unlike shapes than clusters.
+    """
     from sklearn.cluster import KMeans
     from sklearn.metrics import silhouette_score
 
+    distinct = len(np.unique(shapes, axis=0))
+    if distinct < tried[-1]:
+        text = f"there are {distinct} complete days of unlike shape, too few for {tried[-1]} clusters"
+        raise ConfigurationError(text, hint="Take fewer clusters or more days; see also min_coverage.")
     runs, rows = [], []
     for number in tried:
         model = KMeans(n_clusters=number, n_init=20, random_state=seed).fit(shapes)
@@ -176,7 +232,7 @@ def _choose(shapes: Floats, tried: Sequence[int], seed: int) -> tuple[tuple[Ints
         order = np.lexsort((first, -size))
         label = np.argsort(order)[model.labels_]
         centre = np.stack([shapes[label == one].mean(axis=0) for one in range(number)])
-        error = _errors(shapes, label, centre)
+        error = errors(shapes, label, centre)
         score = float(silhouette_score(shapes, label)) if 1 < number < len(shapes) else np.nan
         runs.append((label, centre))
         rows.append((score, float(error.mean()), float((error <= 0.2).mean())))
@@ -184,10 +240,10 @@ def _choose(shapes: Floats, tried: Sequence[int], seed: int) -> tuple[tuple[Ints
     known = scores["silhouette"].fillna(-np.inf)
     chosen = int(np.asarray(known).argmax())
     scores["chosen"] = np.arange(len(tried)) == chosen
-    return runs[chosen], scores
+    return *runs[chosen], scores
 
 
-def _errors(shapes: Floats, label: Ints, centre: Floats) -> Floats:
+def errors(shapes: Floats, label: Ints, centre: Floats) -> Floats:
     """Return the squared error of each day's centre, relative to the centre's square."""
     own = centre[label]
     square = (own**2).sum(axis=1)
