@@ -83,6 +83,7 @@ def test_refusals(homes: smd.Cohort, tmp_path: Path) -> None:
         homes.typical_days(9, sample=8)
     with pytest.raises(ConfigurationError, match="number of clusters"):
         homes.typical_days(0)
-    mixed = smd.Cohort.read([Feed(between(household("apartment", 3), *SPAN))], tmp_path / "homes.zarr", processes=1, progress=False)
+    september = Feed(between(household("apartment", 3), SPAN[0], SPAN[0] + 20 * 86_400))  # a day of 25 hours is longer than a slot
+    mixed = smd.Cohort.read([september], tmp_path / "homes.zarr", processes=1, progress=False)
     with pytest.raises(UnitError, match="unlike units"):
         mixed.typical_days(2, slot="1D", normalise=False, sample=30)

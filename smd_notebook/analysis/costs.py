@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from smd_notebook.analysis.bins import channels, tidy_frame, zone_of
+from smd_notebook.analysis.bins import tidy_frame, zone_of
 from smd_notebook.analysis.cycles import cycles_of
-from smd_notebook.analysis.edges import parse, utc_us, wall_us
 from smd_notebook.analysis.passport import stamp
 from smd_notebook.analysis.schedules import Tariff, as_date, day_number
-from smd_notebook.analysis.spread import Intervals, clean, sums, watts
-from smd_notebook.errors import ConfigurationError, SmdError, UnitError
+from smd_notebook.analysis.wallhours import Hours, electric, hours_of, periods_of
+from smd_notebook.errors import ConfigurationError, UnitError
 
 if TYPE_CHECKING:
     from datetime import date
@@ -22,82 +21,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Ints = NDArray[np.int64]
-    Floats = NDArray[np.float64]
+    Channel = tuple[pd.DataFrame, pd.Series[Any], float]  # its rows, the first of them, and what turns its values into kWh
 
 __all__ = ["bill", "tou_shares"]
 
 _HOUR = 3_600_000_000  # us
-_DAY = 24 * _HOUR
+#: Flows that are paid for; a net of both directions hides what was exported.
+_IMPORTS = ("delivered", "total", "unstated")
 _COLUMNS = (
     *("usage_point", "cycle_start", "cycle_end", "line", "kind", "quantity", "unit", "rate", "amount", "currency"),
     *("rates_from", "coverage", "channel"),
 )
 _RULE = "period of the tariff by wall clock, season and day type at the interval's start; intervals across an edge are split in proportion"
-#: Flows that are paid for; a net of both directions hides what was exported.
-_IMPORTS = ("delivered", "total", "unstated")
-
-
-class _Hours(NamedTuple):
-    """One channel of electric energy in hours of the wall clock, the shortest span that a tariff tells apart."""
-
-    usage_point: str
-    channel: str
-    flow: str
-    zone: str
-    energy: Floats  # [kWh], 0 where nothing was metered
-    covered: Ints  # [us]
-    length: Ints  # [us], an hour but where clocks change by less
-    day: Ints  # local date, as days since 1970
-    hour: Ints  # of the wall clock
-
-
-def _electric(frame: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, pd.Series[Any], float]]:
-    """Yield the channels of electric energy, each with its first row and what turns its values into kWh."""
-    found = False
-    for rows in channels(frame):
-        one = frame.iloc[rows]
-        head = one.iloc[0]
-        service, measure, unit = (None if pd.isna(head[name]) else str(head[name]) for name in ("service", "measure", "unit"))
-        factor = watts(service, measure, unit)
-        if measure == "energy" and not np.isnan(factor):
-            found = True
-            yield one, head, factor / 1000
-    if not found:
-        text = "there is no channel of electric energy, and a tariff prices nothing else"
-        raise UnitError(text, hint="See feed.channels for what there is.")
-
-
-def _hours(one: pd.DataFrame, head: pd.Series[Any], factor: float, span: tuple[int, int] | None = None) -> _Hours:
-    """Put a channel into hours of the wall clock, from its first to its last interval or over a span of local days."""
-    label = str(head["channel"])
-    if int((utc_us(one["end"]) - utc_us(one["start"])).max()) >= _DAY:
-        text = f"{label!r} has intervals of a day or longer, which say nothing of the hours in them"
-        raise ConfigurationError(text, hint="A tariff with periods of the day needs hourly data or finer; or leave the long ones out.")
-    zone = zone_of(one)
-    start, end = utc_us(one["start"]), utc_us(one["end"])
-    value = one["value"].to_numpy(dtype="float64", na_value=np.nan)
-    found = clean(Intervals(start, end, value, np.zeros(len(one), dtype=bool), end - start), label, overlaps="error", additive=True)
-    if span is None:
-        edges = parse("1h").between(int(start.min()), int(end.max()), zone)
-    else:
-        days = parse("1D").between((span[0] - 1) * _DAY, (span[1] + 2) * _DAY, zone)
-        wall = wall_us(days, zone) // _DAY
-        edges = parse("1h").between(int(days[wall >= span[0]][0]), int(days[wall > span[1]][0]), zone)
-    part = sums(found, edges, 1.0, additive=True)
-    wall = wall_us(edges[:-1], zone)
-    energy = np.nan_to_num(part["value"]) * factor
-    if span is None and not np.isclose(energy.sum(), found.value.sum() * factor, rtol=1e-9, atol=1e-9):
-        raise SmdError(f"the hours of {label!r} do not add up to its intervals", hint="Please report this.")
-    length = np.diff(edges)
-    covered = np.rint(part["coverage"] * length).astype("i8")
-    return _Hours(str(head["usage_point"]), label, str(head["flow"]), zone, energy, covered, length, wall // _DAY, wall % _DAY // _HOUR)
-
-
-def _periods(hours: _Hours, tariff: Tariff) -> tuple[Ints, list[tuple[str, str]]]:
-    """Return the number of the season and period of each hour, and what the numbers mean."""
-    names = tariff.periods()
-    table = np.array([[[names.index((one.name, name)) for name in kind] for kind in (one.workday, one.weekend)] for one in tariff.seasons])
-    return table[tariff.season_on(hours.day), tariff.day_off(hours.day).astype("i8"), hours.hour], names
 
 
 def tou_shares(x: Any, tariff: Tariff) -> pd.DataFrame:
@@ -141,10 +76,10 @@ def tou_shares(x: Any, tariff: Tariff) -> pd.DataFrame:
     frame = tidy_frame(x)
     rows: list[dict[str, Any]] = []
     billed = []
-    for one, head, factor in _electric(frame):
-        hours = _hours(one, head, factor)
+    for one, head, factor in electric(frame):
+        hours = hours_of(one, head, factor)
         billed.append((hours.usage_point, hours.channel))
-        number, names = _periods(hours, tariff)
+        number, names = periods_of(hours, tariff)
         sizes = [np.bincount(number, weights=weights, minlength=len(names)) for weights in (hours.energy, hours.covered, hours.length)]
         total = hours.energy.sum()
         for place in np.flatnonzero(sizes[2]):
@@ -248,30 +183,16 @@ def bill(
     frame = tidy_frame(x)
     wanted = cycles_of(cycles, x)
     asked = None if rates_as_of is None else as_date(rates_as_of, "rates_as_of")
-    terms = _terms(tariff, territory, income_tier, all_electric=all_electric)
-    points: dict[str, dict[str, tuple[pd.DataFrame, pd.Series[Any], float]]] = {}
-    for one, head, factor in _electric(frame):
-        flow = "received" if head["flow"] == "received" else "import" if str(head["flow"]) in _IMPORTS else ""
-        if not flow:
-            text = f"channel {str(head['channel'])!r} is a net of both directions, which hides what was imported and exported"
-            raise ConfigurationError(text, hint="Leave it out, and bill the delivered and the received channel.")
-        known = points.setdefault(str(head["usage_point"]), {})
-        if flow in known:
-            text = f"a usage point has several channels of one flow, such as {str(head['channel'])!r}"
-            raise ConfigurationError(text, hint="Choose one of each first: feed.select(channel=[...]).")
-        known[flow] = one, head, factor
-    if not any("import" in known for known in points.values()):
-        raise UnitError("there is no channel of imports to pay for", hint="Exports alone make no bill; see feed.channels.")
-    rows = [
-        line for known in points.values() if "import" in known for line in _bill_point(known, tariff, terms, wanted, asked, export_price)
-    ]
+    terms = terms_of(tariff, territory, income_tier, all_electric=all_electric)
+    points = points_of(frame)
+    rows = [line for known in points.values() for line in lines_of(metered(known, wanted), tariff, terms, asked, export_price)]
     out = pd.DataFrame(rows, columns=list(_COLUMNS))
     for name in ("cycle_start", "cycle_end", "rates_from"):
         out[name] = pd.to_datetime(out[name], unit="D").astype("M8[us]")
     left_out = [*tariff.left_out]
     if export_price is None and any("received" in known for known in points.values()):
         left_out.append("credit for exports (no export_price was given)")
-    heads = [(one, head) for known in points.values() if "import" in known for one, head, _ in known.values()]
+    heads = [(one, head) for known in points.values() for one, head, _ in known.values()]
     billed = [(str(head["usage_point"]), str(head["channel"])) for _, head in heads]
     inputs = {
         "tariff": tariff.name,
@@ -290,14 +211,14 @@ def bill(
     return stamp(out, definition=f"bill; {_RULE}", inputs=inputs, source=f"{tariff.utility} {tariff.name}, {tariff.source}")
 
 
-class _Terms(NamedTuple):
+class Terms(NamedTuple):
     """What a tariff asks of its customer."""
 
     allowance: dict[str, float]  # season -> [kWh/day]
     tier: str | None
 
 
-def _terms(tariff: Tariff, territory: str | None, income_tier: str | int | None, *, all_electric: bool) -> _Terms:
+def terms_of(tariff: Tariff, territory: str | None, income_tier: str | int | None, *, all_electric: bool) -> Terms:
     """Check territory and income tier against what the tariff has."""
     allowance: dict[str, float] = {}
     if any(one.baseline_credit for one in tariff.versions):
@@ -310,7 +231,7 @@ def _terms(tariff: Tariff, territory: str | None, income_tier: str | int | None,
     tier = f"tier_{income_tier}" if isinstance(income_tier, int) else income_tier or tariff.standard_tier or None
     if tiers and tier not in tiers:
         raise ConfigurationError(f"{tariff.name} has no income tier of this name", hint=f"income_tier= is one of {', '.join(tiers)}.")
-    return _Terms(allowance, tier if tiers else None)
+    return Terms(allowance, tier if tiers else None)
 
 
 def _versions(tariff: Tariff, days: Ints, asked: date | None) -> Ints:
@@ -324,25 +245,65 @@ def _versions(tariff: Tariff, days: Ints, asked: date | None) -> Ints:
     return found
 
 
-def _bill_point(
-    known: dict[str, tuple[pd.DataFrame, pd.Series[Any], float]],
-    tariff: Tariff,
-    terms: _Terms,
-    wanted: Callable[[pd.DataFrame, str], Ints],
-    asked: date | None,
-    export_price: float | None,
-) -> Iterator[dict[str, Any]]:
-    """Yield the lines of all cycles of one usage point."""
+def points_of(frame: pd.DataFrame) -> dict[str, dict[str, Channel]]:
+    """Return the usage points that import electricity, each with its channel of imports and that of exports, where it has one.
+
+    Raises
+    ------
+    ConfigurationError
+        If a usage point has several channels of one flow, or a net of both.
+    UnitError
+        If there is no electric energy to pay for.
+    """
+    points: dict[str, dict[str, Channel]] = {}
+    for one, head, factor in electric(frame):
+        flow = "received" if head["flow"] == "received" else "import" if str(head["flow"]) in _IMPORTS else ""
+        if not flow:
+            text = f"channel {str(head['channel'])!r} is a net of both directions, which hides what was imported and exported"
+            raise ConfigurationError(text, hint="Leave it out, and bill the delivered and the received channel.")
+        known = points.setdefault(str(head["usage_point"]), {})
+        if flow in known:
+            text = f"a usage point has several channels of one flow, such as {str(head['channel'])!r}"
+            raise ConfigurationError(text, hint="Choose one of each first: feed.select(channel=[...]).")
+        known[flow] = one, head, factor
+    billed = {point: known for point, known in points.items() if "import" in known}
+    if not billed:
+        raise UnitError("there is no channel of imports to pay for", hint="Exports alone make no bill; see feed.channels.")
+    return billed
+
+
+class Metered(NamedTuple):
+    """What a usage point took and gave, in the hours of its cycles: first and last days, as days since 1970."""
+
+    cycles: Ints
+    taken: Hours
+    given: Hours | None
+
+
+def metered(known: dict[str, Channel], wanted: Callable[[pd.DataFrame, str], Ints]) -> Metered:
+    """Put the channels of a usage point into the hours of its cycles.
+
+    Raises
+    ------
+    ConfigurationError
+        If energy is negative, or intervals are of a day or longer.
+    """
     one, _, _ = known["import"]
     cycles = wanted(one, zone_of(one))
     span = int(cycles[0, 0]), int(cycles[-1, 1])
-    taken = _hours(*known["import"], span)
-    given = _hours(*known["received"], span) if "received" in known else None
+    taken = hours_of(*known["import"], span)
+    given = hours_of(*known["received"], span) if "received" in known else None
     for part, flow in ((taken, "imports"), (given, "exports")):
         if part is not None and (part.energy < 0).any():
             text = f"channel {part.channel!r} holds negative {flow}, so it is a net of both directions"
             raise ConfigurationError(text, hint="Bill the delivered and the received channel.")
-    number, names = _periods(taken, tariff)
+    return Metered(cycles, taken, given)
+
+
+def lines_of(point: Metered, tariff: Tariff, terms: Terms, asked: date | None, export_price: float | None) -> Iterator[dict[str, Any]]:
+    """Yield the lines of all cycles of one usage point."""
+    cycles, taken, given = point
+    number, names = periods_of(taken, tariff)
     for first, last in cycles:
         days = np.arange(first, last + 1)
         by_day = _versions(tariff, days, asked)

@@ -1,12 +1,13 @@
-"""What the homes of a cohort are together: how far their peaks coincide, and which kinds of days they have."""
+"""What the homes of a cohort are together: how far their peaks coincide, which kinds of days they have, and what they would pay."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, cast
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 
+from smd_notebook.analysis.homebills import comparison_of, priced, pricing_of
 from smd_notebook.analysis.homedays import days_of, typical_days_of
 from smd_notebook.analysis.homemeters import Meters
 from smd_notebook.analysis.homepeaks import coincidence_of, curve_of, rates_of
@@ -17,7 +18,15 @@ from smd_notebook.analysis.typical import Shaping, TypicalDays, tried_of, typica
 from smd_notebook.analysis.workers import in_order
 from smd_notebook.errors import ConfigurationError
 
+if TYPE_CHECKING:
+    from datetime import date
+
+    from smd_notebook.analysis.schedules import Tariff
+
 __all__ = ["Together"]
+
+#: A table of the store, and some of its rows.
+Piece = tuple[str, list[dict[str, Any]]]
 
 
 class Together(Meters):
@@ -162,10 +171,64 @@ class Together(Meters):
         pieces = [(str(self._store.path), how, *piece) for piece in self._pieces()]
         return typical_days_of(lambda: in_order(days_of, pieces, client=client, processes=processes), tried, how, sample, seed)
 
+    def compare_tariffs(
+        self,
+        tariffs: Sequence[Tariff] | Mapping[str, Tariff],
+        *,
+        cycles: str | Sequence[tuple[Any, Any]] = "1MS",
+        rates_as_of: date | str | None = None,
+        territory: str | None = None,
+        income_tier: str | int | None = None,
+        export_price: float | None = None,
+        all_electric: bool = False,
+        client: Any = None,
+        processes: int | None = 1,
+    ) -> pd.DataFrame:
+        """Say what each home would pay under each of several tariffs, as `smd.analysis.bill` prices it.
+
+        Parameters
+        ----------
+        tariffs : sequence of Tariff, or mapping of str to Tariff
+            What `load_tariff` returned, by their own names or by yours; the first is what the others are compared with.
+        cycles : str or sequence of (first, last), default "1MS"
+            Billing cycles: calendar months, or inclusive local dates.
+        rates_as_of, territory, income_tier, export_price, all_electric : Any
+            As in `smd.analysis.bill`; the same for all homes. Where these differ, compare by `groups`.
+        client, processes : optional
+            As in `apply`.
+
+        Returns
+        -------
+        DataFrame, shape (n_homes * n_tariffs, 11)
+            `usage_point`, `tariff`, number of `cycles`, `energy` that was imported and `exported` [kWh], `amount` of all cycles
+            [currency], its `difference` to the first tariff's [currency], whether it is the `cheapest`, `currency`, time that was
+            `not_metered` and so is not priced [h], and `coverage` of the cycles by imports [1].
+
+        Raises
+        ------
+        ConfigurationError
+            If tariffs share a name, lack rates on these days, or miss an argument; or if no home can be priced.
+        UnitError
+            If there are no imports of electric energy.
+
+        Warns
+        -----
+        SmdWarning
+            Where some homes cannot be priced, such as those with a net of both directions.
+        """
+        customer: dict[str, Any] = {"territory": territory, "income_tier": income_tier, "all_electric": all_electric}
+        pricing = pricing_of(tariffs, cycles, rates_as_of, export_price, **customer)
+        pieces = [(str(self._store.path), pricing, some) for some in self._homes()]
+        table = comparison_of(in_order(priced, pieces, client=client, processes=processes), pricing)
+        inputs: dict[str, Any] = {name: f"{one.utility} {one.name}, {one.source}" for name, (one, _) in pricing.tariffs.items()}
+        inputs |= {"cycles": str(cycles), "rates as of": str(rates_as_of), "export price": export_price, **customer}
+        inputs |= {"a real bill has besides": sorted({item for one, _ in pricing.tariffs.values() for item in one.left_out})}
+        return self._stamped(table, "bills of each home under several tariffs", **inputs)
+
     # -- inside ------------------------------------------------------------------------------------------------------------------------
 
-    def _stamped(self, table: pd.DataFrame, definition: str) -> pd.DataFrame:
-        return stamp(table, definition=definition, inputs={"cohort": self._store.path.name, "meters": len(self)})
+    def _stamped(self, table: pd.DataFrame, definition: str, **inputs: Any) -> pd.DataFrame:
+        return stamp(table, definition=definition, inputs={"cohort": self._store.path.name, "meters": len(self), **inputs})
 
     def _rates(self, bins: Any, min_coverage: float, *, client: Any = None, processes: int | None = 1) -> Any:
         """Return what yields the rates of the meters, some at a time."""
@@ -176,14 +239,29 @@ class Together(Meters):
         pieces = [(str(self._store.path), bins, min_coverage, *piece) for piece in self._pieces()]
         return lambda skip: in_order(rates_of, pieces[skip:], client=client, processes=processes)
 
-    def _pieces(self) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    def _pieces(self) -> Iterator[Piece]:
         """Yield meters that stand in one chunk: the table, and what `tidy_rows` needs to know of each."""
-        wanted = self.meters[["table", "row", "usage_point", "channel", "first", "last"]].copy()
+        for (table, _), rows in self._places().groupby(["table", "chunk"], sort=False):
+            yield _piece(table, rows)
+
+    def _homes(self) -> Iterator[list[Piece]]:
+        """Yield the meters of electric energy of some homes that stand in one chunk, wherever their other meters do."""
+        wanted = self._places()[((self.meters["service"] == "electricity") & (self.meters["measure"] == "energy")).to_numpy()]
+        first = wanted.groupby("usage_point", sort=False)[["table", "chunk"]].transform("first")
+        for _, homes in wanted.groupby([first["table"], first["chunk"]], sort=False):
+            yield [_piece(table, rows) for table, rows in homes.groupby("table", sort=False)]
+
+    def _places(self) -> pd.DataFrame:
+        """Return where the meters stand in the store, and when they begin and end [s since 1970]."""
+        places = self.meters[["table", "row", "usage_point", "channel", "first", "last"]].copy()
         for name in ("first", "last"):
-            wanted[name] = wanted[name].dt.as_unit("s").astype("int64")
-        wanted["chunk"] = wanted["row"] // BATCH
-        for (table, _), rows in wanted.groupby(["table", "chunk"], sort=False):
-            yield str(table), cast("Any", rows.drop(columns=["table", "chunk"]).to_dict("records"))
+            places[name] = places[name].dt.as_unit("s").astype("int64")
+        places["chunk"] = places["row"] // BATCH
+        return places
+
+
+def _piece(table: Any, rows: pd.DataFrame) -> Piece:
+    return str(table), cast("Any", rows.drop(columns=["table", "chunk"]).to_dict("records"))
 
 
 def _in_bins(bins: Any) -> str:
