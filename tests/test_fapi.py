@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 import pickle
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs
 
+import jwt
 import pytest
+from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 import smd_notebook as smd
 from smd_notebook.access.fapi import FapiSession
@@ -242,6 +248,91 @@ def test_trap_9_the_environment_changes_nothing(issuer: Issuer, monkeypatch: pyt
     assert issuer.session().session.get(issuer.server.url("/data")).status_code == 200
     with pytest.raises(Network, match="not trusted"):
         issuer.session(ca_bundle=None).token()
+
+
+# -- what FAPISession has --------------------------------------------------------------------------------------------------------------
+
+
+def test_tokens_for_somebody_else_by_a_signature(issuer: Issuer) -> None:
+    """RFC 7523 §2.1, as JWTBearerAuthMethod does it: iss, sub, aud, exp, iat and jti, signed by a key of its own."""
+    now = 1.75e9
+    fapi = issuer.session(requested_scopes="usage", subject="somebody@lab.example", signing_key=folder() / "key.pem", clock=lambda: now)
+    fapi.token()
+    now += 600.0
+    fapi.token()  # a consent would have run out: here another statement is made
+    sent = [{name: value for name, (value,) in parse_qs(one.body).items()} for one in issuer.asked("/token")]
+    public = load_pem_private_key((folder() / "key.pem").read_bytes(), None).public_key()
+    lenient = {"verify_exp": False, "verify_iat": False}
+    claims = [jwt.decode(one.pop("assertion"), public, ["ES256"], audience=issuer.server.url("/token"), options=lenient) for one in sent]
+    assert sent == [{"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "scope": "usage", "client_id": "third-party"}] * 2
+    assert claims[0].pop("jti") != claims[1].pop("jti")
+    given = {"iss": "third-party", "sub": "somebody@lab.example", "aud": issuer.server.url("/token"), "iat": 1750000000, "exp": 1750000060}
+    assert claims[0] == given
+
+
+def test_a_sealed_session_is_for_the_key_alone(issuer: Issuer) -> None:
+    key, other = (Fernet.generate_key().decode() for _ in range(2))
+    fapi = issuer.session(requested_scopes="usage", retries=1)
+    fapi.token()
+    text = fapi.sealed(key)
+    assert "CANARY" not in text + str(base64.urlsafe_b64decode(text))
+    for wrong, with_key in ((text, other), (text[:-5] + "AAAA=", key), ("", key)):
+        with pytest.raises(ConfigurationError, match="nothing that was sealed with this key"):
+            FapiSession.from_sealed(wrong, with_key)
+    with pytest.raises(ConfigurationError, match="no key to seal with"):
+        fapi.sealed("hunter2")
+    again = FapiSession.from_sealed(text, key)
+    assert again.session.get(issuer.server.url("/data")).status_code == 200
+    assert len(issuer.asked("/token")) == 1  # the token came along
+    assert again._given == fapi._given
+
+
+def test_parameters_of_ones_own(issuer: Issuer) -> None:
+    fapi = issuer.session()
+    assert parse_qs(fapi.authorization_url(BACK, prompt="consent").partition("?")[2])["prompt"] == ["consent"]
+    for more in ({"state": "x"}, {"code_challenge_method": "plain"}, {"request_uri": "https://x.example"}):
+        with pytest.raises(ConfigurationError, match="cannot be set by hand"):
+            fapi.authorization_url(BACK, **more)  # type: ignore[arg-type]
+    for mode in ("form_post.jwt", "query"):
+        with pytest.raises(ConfigurationError, match="response_mode is not one of"):
+            fapi.authorization_url(BACK, response_mode=mode)
+    issuer.changed = {"response_modes_supported": ["query"]}
+    with pytest.raises(ConfigurationError, match="response_mode is not one of"):
+        issuer.session().authorization_url(BACK, response_mode="jwt")
+
+
+def test_a_signed_answer_needs_keys(issuer: Issuer) -> None:
+    """Keys that change are fetched anew, once; servers without any are told."""
+    private, changed = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+
+    def answer(fapi: FapiSession, kid: str, by: ec.EllipticCurvePrivateKey) -> str:
+        state = parse_qs(fapi.authorization_url(BACK, response_mode="fragment.jwt").partition("?")[2])["state"][0]
+        claims = {"iss": issuer.server.url(), "aud": "third-party", "exp": int(time.time()) + 60, "code": "CANARY-code", "state": state}
+        return f"{BACK}#response={jwt.encode(claims, by, 'ES256', {'kid': kid})}"
+
+    def known(*pairs: tuple[str, ec.EllipticCurvePrivateKey]) -> Callable[[Request], Answer]:
+        keys = [{**json.loads(jwt.algorithms.ECAlgorithm.to_jwk(one.public_key())), "kid": kid} for kid, one in pairs]
+        return lambda _: reply(200, json.dumps({"keys": keys}))
+
+    fapi = issuer.session()
+    with pytest.raises(ConfigurationError, match="names no keys"):
+        fapi.exchange(answer(fapi, "a", private))
+    issuer.changed = {"jwks_uri": issuer.server.url("/keys")}
+    issuer.other["/keys"] = known(("a", private))
+    fapi = issuer.session()
+    fapi.exchange(answer(fapi, "a", private))
+    issuer.other["/keys"] = known(("a", private), ("b", changed))
+    fapi.exchange(answer(fapi, "b", changed))
+    assert len(issuer.asked("/keys")) == 2
+    with pytest.raises(StateMismatch, match="InvalidKeyError"):
+        fapi.exchange(answer(fapi, "c", private))
+    with pytest.raises(StateMismatch, match="InvalidSignatureError"):
+        fapi.exchange(answer(fapi, "a", changed))
+    assert not any(one.certificate for one in issuer.asked("/keys"))
+    issuer.other["/keys"] = lambda _: reply(200, "[]")
+    fapi = issuer.session()
+    with pytest.raises(ServiceError):
+        fapi.exchange(answer(fapi, "a", private))
 
 
 # -- resources ---------------------------------------------------------------------------------------------------------------------------

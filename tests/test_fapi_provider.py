@@ -1,12 +1,13 @@
 """FapiSession against an authorization server by other hands: oidc-provider from npm, on loopback.
 
 It checks by itself, to the RFCs: the client's certificate (8705 §2), that tokens are bound to it (§3), signed assertions (7523), pushed
-requests (9126), PKCE (7636), codes used once, introspection (7662); it answers with `iss` (9207).
+requests (9126), PKCE (7636), codes used once, introspection (7662); it answers with `iss` (9207), and signs answers (JARM) on request.
 ``npm ci --prefix tests/fapi`` installs it.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 import shutil
@@ -22,6 +23,7 @@ import jwt
 import pytest
 import requests
 import trustme
+from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from smd_notebook.access.fapi import FapiSession
@@ -76,7 +78,12 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
         "redirect_uris": [BACK],
         "response_types": ["code"],
     }
-    common = {**grants, "tls_client_certificate_bound_access_tokens": True, "scope": "openid usage"}
+    common = {
+        **grants,
+        "tls_client_certificate_bound_access_tokens": True,
+        "scope": "openid usage",
+        "authorization_signed_response_alg": "PS256",
+    }
     by_certificate = {"token_endpoint_auth_method": "tls_client_auth", "tls_client_auth_san_dns": "client.example"}
     by_signature = {
         "token_endpoint_auth_method": "private_key_jwt",
@@ -122,7 +129,7 @@ def test_another_certificate_and_none_are_refused(provider: Provider) -> None:
     bare = requests.get(f"{provider.issuer}/resource", headers=shown, verify=str(provider.folder / "ca.pem"), timeout=10)
     assert bare.status_code == 401
     thief = provider.session()
-    thief._held, thief._identity = fapi._held, stranger._identity
+    thief._held, thief._server.identity = fapi._held, stranger._server.identity
     with pytest.raises(CertificateRejected, match="another certificate"):
         thief.introspect()
 
@@ -171,6 +178,51 @@ def test_an_answer_from_elsewhere(provider: Provider, change: tuple[str, str]) -
     with pytest.raises(StateMismatch):
         fapi.exchange(back.replace(*change))
     fapi.exchange(back)  # the real one is still good
+
+
+@pytest.mark.parametrize(("mode", "place"), [("jwt", "?response="), ("query.jwt", "?response="), ("fragment.jwt", "#response=")])
+def test_a_signed_answer(provider: Provider, mode: str, place: str) -> None:
+    fapi = provider.session()
+    back = provider.consent(fapi.authorization_url(BACK, response_mode=mode, prompt="consent"))
+    assert place in back
+    assert "state=" not in back
+    fapi.exchange(back)
+    assert fapi.introspect()["sub"] == "customer"
+
+
+def test_a_signed_answer_is_no_other(provider: Provider) -> None:
+    fapi, plain = provider.session(), provider.session("signing", client_auth="private_key_jwt")
+    back = provider.consent(fapi.authorization_url(BACK, response_mode="jwt"))
+    head, body, signature = back.partition("response=")[2].split(".")
+    claims = json.loads(base64.urlsafe_b64decode(body + "=="))
+    by_another = jwt.encode(claims, (provider.folder / "other.example.key").read_bytes(), "PS256")
+    for wrong in (f"{head}.{body}.{signature[:-8]}AAAAAAAA", f"{head}.{body}.", jwt.encode(claims, "k" * 32, "HS256"), by_another, "x.y.z"):
+        with pytest.raises(StateMismatch, match="not one that this authorization server signed"):
+            fapi.exchange(f"{BACK}?response={wrong}")
+    with pytest.raises(StateMismatch, match="not signed"):  # what is in it, without the signature
+        fapi.exchange(f"{BACK}?code={claims['code']}&state={claims['state']}&iss={claims['iss']}")
+    with pytest.raises(StateMismatch, match="InvalidAudienceError"):
+        plain.exchange(back)
+    fapi._server._clock = lambda: time.time() + 3600
+    with pytest.raises(StateMismatch, match="has ended"):
+        fapi.exchange(back)
+    fapi._server._clock = time.time
+    fapi.exchange(back)  # the real one is still good
+    declined = provider.consent(fapi.authorization_url(BACK, response_mode="jwt"), agree=False)
+    with pytest.raises(Denied):
+        fapi.exchange(declined)
+
+
+def test_a_consent_that_ends_in_another_process(provider: Provider) -> None:
+    key = Fernet.generate_key().decode()
+    fapi = provider.session()
+    address = fapi.authorization_url(BACK, response_mode="jwt")
+    text = fapi.sealed(key)
+    again = FapiSession.from_sealed(text, key)
+    again.exchange(provider.consent(address))
+    once_more = FapiSession.from_sealed(again.sealed(Secret(key)), Secret(key))
+    assert once_more.token() == again.token()
+    assert once_more.session.get(f"{provider.issuer}/resource").json()["client"] == "bound"
 
 
 def test_many_threads_ask_once(provider: Provider, caplog: pytest.LogCaptureFixture) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from smd_notebook.espi.resources import Secret
 
-__all__ = ["Check", "check_certificate", "load_identity", "new_request"]
+__all__ = ["Check", "check_certificate", "load_identity", "load_key", "new_request"]
 
 Outcome = Literal["ok", "warning", "failed", "unknown"]
 _LEAST_BITS = 2048
@@ -102,7 +102,7 @@ def _load(
 ) -> tuple[list[x509.Certificate], PrivateKeyTypes | None, Check | None]:
     """Return the certificates, the key if it can be read, and what is wrong with the key if it cannot."""
     from cryptography import x509
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key, pkcs12
+    from cryptography.hazmat.primitives.serialization import pkcs12
 
     secret = passphrase.reveal().encode() if passphrase else None
     data = _bytes_of(certificate)
@@ -122,17 +122,49 @@ def _load(
         raise ConfigurationError(
             text, hint="It begins with -----BEGIN CERTIFICATE-----; `openssl x509 -inform der` turns DER into it."
         ) from None
+    return chain, *_load_key(key or certificate, secret)
+
+
+def _load_key(path: Path, secret: bytes | None) -> tuple[PrivateKeyTypes | None, Check | None]:
+    """Return the key of a PEM file if it can be read, and what is wrong with it if it cannot."""
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
     try:
-        private = load_pem_private_key(_bytes_of(key or certificate), secret)
+        return load_pem_private_key(_bytes_of(path), secret), None
     except TypeError:
         wrong = "is encrypted, and no passphrase was given" if secret is None else "is not encrypted, and a passphrase was given"
-        return chain, None, Check("private key", "failed", f"the key {wrong}", "Set SMD_KEY_PASSPHRASE, or leave it unset, accordingly.")
+        return None, Check("private key", "failed", f"the key {wrong}", "Set SMD_KEY_PASSPHRASE, or leave it unset, accordingly.")
     except ConfigurationError as error:
-        return chain, None, Check("private key", "failed", str(error.args[0]), error.hint)
+        return None, Check("private key", "failed", str(error.args[0]), error.hint)
     except ValueError:
-        found = f"{(key or certificate).name} holds no key that can be read, or its passphrase is another"
-        return chain, None, Check("private key", "failed", found, "It begins with -----BEGIN PRIVATE KEY----- or -----BEGIN ENCRYPTED ...")
-    return chain, private, None
+        found = f"{path.name} holds no key that can be read, or its passphrase is another"
+        return None, Check("private key", "failed", found, "It begins with -----BEGIN PRIVATE KEY----- or -----BEGIN ENCRYPTED ...")
+
+
+def load_key(path: Path, passphrase: Secret | None = None) -> PrivateKeyTypes:
+    """Return the private key of a PEM file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    passphrase : Secret, optional
+        What the key is encrypted with.
+
+    Raises
+    ------
+    ConfigurationError
+        If it cannot be read.
+    """
+    private, problem = _load_key(path, passphrase.reveal().encode() if passphrase else None)
+    if private is None:
+        raise _no_key(path, problem)
+    return private
+
+
+def _no_key(path: Path, problem: Check | None) -> ConfigurationError:
+    text, hint = (problem.found, problem.advice) if problem else (f"{path.name} holds no key", "")
+    return ConfigurationError(text, hint=hint)
 
 
 def load_identity(
@@ -154,8 +186,7 @@ def load_identity(
     """
     chain, private, problem = _load(certificate, key, passphrase)
     if private is None:
-        text, hint = (problem.found, problem.advice) if problem else (f"{certificate.name} holds no key", "")
-        raise ConfigurationError(text, hint=hint)
+        raise _no_key(certificate, problem)
     return chain, private
 
 

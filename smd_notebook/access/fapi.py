@@ -12,47 +12,28 @@ import json
 import secrets
 import threading
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, NoReturn, Self, cast
+from typing import Any, Literal, NoReturn, Self
 from urllib.parse import urlencode, urlsplit
 
-import requests
-
-from smd_notebook.access.certificates import load_identity
-from smd_notebook.access.conversation import Conversation, Guarded
+from smd_notebook.access.conversation import Guarded
 from smd_notebook.access.custodian import origin_of
-from smd_notebook.access.failures import PROBLEMS, network_error, read_whole
+from smd_notebook.access.issuer import Identity, Issuer, signed_answer
 from smd_notebook.access.redact import guard_logs, hide
 from smd_notebook.access.redirect import parse_redirect
 from smd_notebook.access.replies import TokenReply, refusal, token_reply
-from smd_notebook.access.transport import OriginAdapter, client_context
-from smd_notebook.errors import (
-    CertificateRejected,
-    ConfigurationError,
-    Expired,
-    ServiceError,
-    SmdError,
-    StateMismatch,
-    needs,
-    warn,
-)
+from smd_notebook.access.sealing import seal, unseal
+from smd_notebook.access.transport import OriginAdapter
+from smd_notebook.errors import CertificateRejected, ConfigurationError, Expired, StateMismatch, needs
 from smd_notebook.espi.resources import Secret
 
 __all__ = ["FapiSession"]
 
-_LARGEST = 1 << 20  # bytes of metadata or of a token reply
-_ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-#: Endpoints that have aliases for clients with a certificate (RFC 8705 §5)
-_ENDPOINTS = ("token_endpoint", "introspection_endpoint", "pushed_authorization_request_endpoint")
-
-
-class _Identity(NamedTuple):
-    certificate: Path
-    key: Path | None
-    key_passphrase: Secret | None
+_JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+#: In which ways an answer may be signed that stands in an address (JARM §2.3)
+_SIGNED = ("jwt", "query.jwt", "fragment.jwt")
 
 
 @dataclass(frozen=True)
@@ -62,6 +43,7 @@ class _Pending:
     state: Secret
     verifier: Secret
     redirect_uri: str
+    signed: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,6 +77,12 @@ class FapiSession:
         What the key is encrypted with.
     client_auth : {"tls_client_auth", "private_key_jwt"}
         How the client proves itself at the token endpoint: by its certificate (RFC 8705 §2) or by a signature (RFC 7523; extra ``fapi``).
+    subject : str, optional
+        Whom to ask tokens for, by a signed statement (grant jwt-bearer, RFC 7523 §2.1; extra ``fapi``), in place of the client itself.
+    signing_key : str or Path, optional
+        PEM file of the key that signs, where that is not `private_key`.
+    signing_passphrase : Secret, optional
+        What `signing_key` is encrypted with.
     leeway : float, default 30
         How long before its end a token is renewed [s].
     timeout : tuple of (float, float), default (10, 60)
@@ -131,6 +119,9 @@ class FapiSession:
         ca_bundle: str | Path | None = None,
         passphrase: Secret | None = None,
         client_auth: Literal["tls_client_auth", "private_key_jwt"] = "tls_client_auth",
+        subject: str | None = None,
+        signing_key: str | Path | None = None,
+        signing_passphrase: Secret | None = None,
         leeway: float = 30.0,
         timeout: tuple[float, float] = (10.0, 60.0),
         total: float = 600.0,
@@ -138,42 +129,50 @@ class FapiSession:
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
-        parts = urlsplit(issuer_url)
-        if parts.scheme != "https" or parts.query or parts.fragment:
-            raise ConfigurationError("an issuer's address begins with https:// and has no query")
-        if client_auth not in ("tls_client_auth", "private_key_jwt"):
-            raise ConfigurationError('client_auth is "tls_client_auth" or "private_key_jwt"')
-        if client_auth == "private_key_jwt":
-            needs('client_auth="private_key_jwt"', "jwt", "fapi")
+        if subject is not None:
+            needs("subject", "jwt", "fapi")
         self.issuer, self.client_id, self.requested_scopes = issuer_url, client_id, requested_scopes
         self.origins = tuple(dict.fromkeys(origin_of(one) for one in origins))
         if any(not one.startswith("https:") for one in self.origins):
             raise ConfigurationError("origins begin with https://")
-        self._identity = _Identity(Path(certificate), Path(private_key) if private_key else None, passphrase)
-        self._auth, self._leeway, self._clock = client_auth, leeway, clock
-        bare = client_context(ca_bundle=ca_bundle, total=total)
-        self._tls = client_context(ca_bundle=ca_bundle, total=total, identity=self._identity)
-        self._timeout = timeout
-        self._public = Conversation(OriginAdapter((origin_of(issuer_url),), bare, timeout))
+        self._server = Issuer(
+            issuer_url,
+            client_id,
+            Identity(Path(certificate), Path(private_key) if private_key else None, passphrase),
+            scopes=requested_scopes,
+            signing=(Path(signing_key), signing_passphrase) if signing_key else None,
+            client_auth=client_auth,
+            ca_bundle=ca_bundle,
+            timeout=timeout,
+            total=total,
+            clock=clock,
+        )
+        self._subject, self._leeway, self._clock = subject, leeway, clock
+        paths = {"certificate": certificate, "private_key": private_key, "signing_key": signing_key, "ca_bundle": ca_bundle}
+        more = {"client_auth": client_auth, "subject": subject, "leeway": leeway, "timeout": timeout, "total": total, "retries": retries}
+        self._given: dict[str, Any] = {
+            **{name: str(Path(one).expanduser().absolute()) if one else None for name, one in paths.items()},
+            **more,
+            "issuer_url": issuer_url,
+            "client_id": client_id,
+            "requested_scopes": requested_scopes,
+            "origins": self.origins,
+        }
         self._lock = threading.RLock()
-        self._metadata: dict[str, Any] | None = None
-        self._oauth: Conversation | None = None
         self._held: _Held | None = None
         self._pending: list[_Pending] = []
+        adapter = OriginAdapter(self.origins, self._server.tls, timeout)
         #: For requests without a token
-        self.plain_session = Guarded(OriginAdapter(self.origins, self._tls, timeout), retries=retries, sleep=sleep)
+        self.plain_session = Guarded(adapter, retries=retries, sleep=sleep)
         #: For requests with a token, which is got and renewed as needed
-        self.session = Guarded(
-            OriginAdapter(self.origins, self._tls, timeout), token=self.token, refused=self._refused, retries=retries, sleep=sleep
-        )
-        hide(passphrase)
+        self.session = Guarded(adapter, token=self.token, refused=self._refused, retries=retries, sleep=sleep)
+        hide(passphrase, signing_passphrase)
         guard_logs()
 
     def close(self) -> None:
         """Close the connections that are kept open."""
-        for one in (self.session, self.plain_session, self._public, self._oauth):
-            if one is not None:
-                one.close()
+        for one in (self.session, self.plain_session, self._server):
+            one.close()
 
     def __enter__(self) -> Self:
         return self
@@ -187,8 +186,6 @@ class FapiSession:
     def __reduce__(self) -> NoReturn:
         raise ConfigurationError("a session cannot be pickled or copied", hint="Make one where it is needed.")
 
-    # -- the authorization server -----------------------------------------------------------------------------------------------------
-
     @property
     def metadata(self) -> dict[str, Any]:
         """What the authorization server says of itself (OpenID Connect Discovery 1.0, else RFC 8414), fetched once.
@@ -200,80 +197,12 @@ class FapiSession:
         ConfigurationError
             If it is another issuer's, or lacks a token endpoint.
         """
-        with self._lock:
-            if self._metadata is None:
-                self._metadata = self._discovered()
-            return dict(self._metadata)
+        return self._server.metadata
 
-    def _discovered(self) -> dict[str, Any]:
-        parts = urlsplit(self.issuer)
-        tail = parts.path.rstrip("/")
-        addresses = (
-            f"{self.issuer.rstrip('/')}/.well-known/openid-configuration",
-            f"https://{parts.netloc}/.well-known/oauth-authorization-server{tail}",
-        )
-        found = self._call(self._public, "GET", addresses[0])
-        if found.status_code != 200:
-            found = self._call(self._public, "GET", addresses[1])
-        if found.status_code != 200:
-            raise refusal(found.status_code, found.headers, found.content)
-        try:
-            metadata = json.loads(found.content)
-            issuer = metadata["issuer"]
-        except (ValueError, TypeError, KeyError):
-            raise ServiceError("the authorization server's metadata is not what RFC 8414 says", hint="Check issuer_url.") from None
-        if issuer != self.issuer:
-            hint = "Write issuer_url exactly as the server does, with or without a slash at its end; if it is another name, do not go on."
-            raise ConfigurationError("the metadata is of another issuer than was asked for (RFC 8414 §3.3)", hint=hint)
-        if not str(metadata.get("token_endpoint", "")).startswith("https://"):
-            raise ConfigurationError("the authorization server's metadata names no token endpoint of https")
-        if unknown := set(self.requested_scopes.split()) - set(metadata.get("scopes_supported") or self.requested_scopes.split()):
-            warn(f"the authorization server does not list the scope {', '.join(sorted(unknown))}")
-        return dict(metadata)
-
-    def _endpoint(self, name: str) -> str | None:
-        """Return an endpoint's address: of its alias for clients with a certificate, where there is one (RFC 8705 §5)."""
-        metadata = self.metadata
-        found = (metadata.get("mtls_endpoint_aliases") or {}).get(name) or metadata.get(name)
-        if found is not None and not str(found).startswith("https://"):
-            raise ConfigurationError(f"the authorization server's {name} is not of https")
-        return str(found) if found else None
-
-    def _post(self, endpoint: str, parameters: Mapping[str, str]) -> requests.Response:
-        """Ask the authorization server, proving who asks; never tried again, as codes and refresh tokens may be used once only."""
-        with self._lock:
-            if self._oauth is None:
-                places = tuple(dict.fromkeys(origin_of(one) for name in _ENDPOINTS if (one := self._endpoint(name))))
-                self._oauth = Conversation(OriginAdapter(places, self._tls, self._timeout))
-        proof = {"client_id": self.client_id}
-        if self._auth == "private_key_jwt":
-            proof |= {"client_assertion_type": _ASSERTION, "client_assertion": self._assertion()}
-        body = urlencode({**parameters, **proof})
-        headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
-        return self._call(self._oauth, "POST", endpoint, data=body, headers=headers)
-
-    def _assertion(self) -> str:
-        """Return a signed statement of who asks (RFC 7523 §2.2; FAPI 2.0 §5.3.3 wants the issuer as its audience)."""
-        import jwt
-        from cryptography.hazmat.primitives.asymmetric import ec, rsa
-
-        _, key = load_identity(*self._identity)
-        algorithm = "ES256" if isinstance(key, ec.EllipticCurvePrivateKey) else "PS256"
-        now = int(self._clock())
-        claims = {"iss": self.client_id, "sub": self.client_id, "aud": self.issuer, "jti": str(uuid.uuid4()), "iat": now, "exp": now + 60}
-        return jwt.encode(claims, cast("rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey", key), algorithm=algorithm)
-
-    def _call(self, http: requests.Session, method: str, url: str, **given: Any) -> requests.Response:
-        """Return a whole reply, or raise what stands behind there being none."""
-        found: requests.Response | SmdError
-        try:
-            reply = http.request(method, url, stream=True, **given)
-            found = read_whole(reply, _LARGEST, again=False) or reply
-        except PROBLEMS as error:
-            found = network_error(error, again=method != "POST")
-        if isinstance(found, SmdError):
-            raise found
-        return found
+    @property
+    def thumbprint(self) -> str:
+        """SHA-256 of the client certificate, as tokens are bound to it (RFC 8705 §3.1)."""
+        return self._server.thumbprint
 
     # -- tokens -----------------------------------------------------------------------------------------------------------------------
 
@@ -296,16 +225,20 @@ class FapiSession:
     def _renewed(self, held: _Held | None) -> _Held:
         if held is not None and held.reply.refresh_token is not None:
             return self._asked({"grant_type": "refresh_token", "refresh_token": held.reply.refresh_token.reveal()}, held)
-        if held is not None and held.reply.kind == "access":
+        if self._subject is not None:
+            endpoint = self._server.endpoint("token_endpoint") or ""
+            parameters = {"grant_type": _JWT_BEARER, "assertion": self._server.assertion(self._subject, endpoint)}
+        elif held is not None and held.reply.kind == "access":
             raise Expired("the consent has run out, and came with no refresh token", hint="Begin again: authorization_url, exchange.")
-        parameters = {"grant_type": "client_credentials"}
+        else:
+            parameters = {"grant_type": "client_credentials"}
         if self.requested_scopes:
             parameters["scope"] = self.requested_scopes
         return self._asked(parameters, None)
 
     def _asked(self, parameters: Mapping[str, str], before: _Held | None) -> _Held:
         asked_at = self._clock()
-        found = self._post(self._endpoint("token_endpoint") or "", parameters)  # metadata without one was refused
+        found = self._server.post(self._server.endpoint("token_endpoint") or "", parameters)  # metadata without one was refused
         reply = token_reply(found.status_code, found.headers, found.content, parameters["grant_type"])
         if reply.refresh_token is None and before is not None:
             reply = TokenReply(**{**vars(reply), "refresh_token": before.reply.refresh_token})
@@ -326,18 +259,22 @@ class FapiSession:
 
     # -- a customer's consent ---------------------------------------------------------------------------------------------------------
 
-    def authorization_url(self, redirect_uri: str) -> str:
+    def authorization_url(self, redirect_uri: str, *, response_mode: str | None = None, **more: str) -> str:
         """Begin a consent: return the address to open in a browser (authorization code with PKCE, pushed where the server takes that).
 
         Parameters
         ----------
         redirect_uri : str
             Where the browser is sent back to, as registered.
+        response_mode : {"jwt", "query.jwt", "fragment.jwt"}, optional
+            Have the server sign its answer (JARM; extra ``fapi``); then no other is taken.
+        **more : str
+            Parameters to add, such as ``prompt="consent"``.
 
         Raises
         ------
         ConfigurationError
-            If the server has no authorization endpoint, or not the PKCE method S256.
+            If the server has no authorization endpoint, not the PKCE method S256 or does not sign answers, or `more` has what is set here.
         AuthorizationError, ServiceError
             If it refuses the request that was pushed to it (RFC 9126).
         """
@@ -347,6 +284,12 @@ class FapiSession:
             raise ConfigurationError("this authorization server has no authorization endpoint of https")
         if "S256" not in (metadata.get("code_challenge_methods_supported") or ["S256"]):
             raise ConfigurationError("this authorization server does not offer PKCE with S256 (RFC 7636)")
+        if response_mode is not None:
+            needs("response_mode", "jwt", "fapi")
+            if response_mode not in _SIGNED or response_mode not in (metadata.get("response_modes_supported") or _SIGNED):
+                problem = f"response_mode is not one of {', '.join(_SIGNED)} that this authorization server offers"
+                raise ConfigurationError(problem, hint="Leave it out, and the answer comes unsigned.")
+            more = {"response_mode": response_mode, **more}
         verifier, state = Secret(secrets.token_urlsafe(64)), Secret(secrets.token_urlsafe(24))
         challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.reveal().encode()).digest()).rstrip(b"=").decode()
         parameters = {
@@ -359,14 +302,17 @@ class FapiSession:
         }
         if self.requested_scopes:
             parameters["scope"] = self.requested_scopes
-        if pushed := self._endpoint("pushed_authorization_request_endpoint"):
+        if clash := {*more} & {*parameters, "request", "request_uri"}:
+            raise ConfigurationError(f"{', '.join(sorted(clash))} cannot be set by hand")
+        parameters |= more
+        if pushed := self._server.endpoint("pushed_authorization_request_endpoint"):
             parameters = {"client_id": self.client_id, "request_uri": self._pushed(pushed, parameters)}
         with self._lock:
-            self._pending = [*self._pending[-4:], _Pending(state, verifier, redirect_uri)]
+            self._pending = [*self._pending[-4:], _Pending(state, verifier, redirect_uri, response_mode is not None)]
         return f"{address}{'&' if urlsplit(str(address)).query else '?'}{urlencode(parameters)}"
 
     def _pushed(self, endpoint: str, parameters: Mapping[str, str]) -> str:
-        found = self._post(endpoint, parameters)
+        found = self._server.post(endpoint, parameters)
         try:
             return str(json.loads(found.content)["request_uri"])
         except (ValueError, TypeError, KeyError):
@@ -383,10 +329,13 @@ class FapiSession:
         Raises
         ------
         StateMismatch
-            If it answers no consent that was begun here, or comes from another server (RFC 9207).
+            If it answers no consent that was begun here, comes from another server (RFC 9207), or is not signed though it was to be.
         Denied, AuthorizationError, ServiceError
             If there are no tokens.
         """
+        signed = signed_answer(redirected_url)
+        if signed is not None:
+            redirected_url = self._server.read_answer(signed)
         strict = bool(self.metadata.get("authorization_response_iss_parameter_supported"))
         with self._lock:
             waiting, problem = list(self._pending), None
@@ -399,6 +348,8 @@ class FapiSession:
             break
         else:
             raise problem or StateMismatch("no consent was begun here", hint="Start with authorization_url.")
+        if one.signed and signed is None:
+            raise StateMismatch("the answer is not signed, though that was asked for (JARM)", hint="Start again; do not use this address.")
         if not found.proved:
             raise StateMismatch("a code alone is not enough here", hint="Paste the whole address, with its state.")
         if strict and not found.issuer:
@@ -431,10 +382,10 @@ class FapiSession:
         AuthorizationError, ServiceError
             If it does not answer.
         """
-        endpoint = self._endpoint("introspection_endpoint")
+        endpoint = self._server.endpoint("introspection_endpoint")
         if endpoint is None:
             raise ConfigurationError("this authorization server does not offer introspection")
-        found = self._post(endpoint, {"token": (token or self.token()).reveal(), "token_type_hint": "access_token"})
+        found = self._server.post(endpoint, {"token": (token or self.token()).reveal(), "token_type_hint": "access_token"})
         try:
             answer = json.loads(found.content)
             active = answer["active"]
@@ -445,10 +396,63 @@ class FapiSession:
             raise CertificateRejected("the token is bound to another certificate", hint="clear_token(), and get one with this certificate.")
         return dict(answer)
 
-    @property
-    def thumbprint(self) -> str:
-        """SHA-256 of the client certificate, as tokens are bound to it (RFC 8705 §3.1)."""
-        from cryptography.hazmat.primitives.serialization import Encoding
+    # -- from one process to another --------------------------------------------------------------------------------------------------
 
-        chain, _ = load_identity(*self._identity)
-        return base64.urlsafe_b64encode(hashlib.sha256(chain[0].public_bytes(Encoding.DER)).digest()).rstrip(b"=").decode()
+    def sealed(self, key: Secret | str) -> str:
+        """Return the session as a text that only who has the key can read or change: its settings, tokens, and consents that were begun.
+
+        It is for going on in another process, for example between the two halves of a consent. Certificate and keys are in it as paths.
+        Go on with one of the two: they hold the same refresh token, and many servers take that once.
+
+        Parameters
+        ----------
+        key : Secret or str
+            From ``cryptography.fernet.Fernet.generate_key().decode()``.
+
+        Raises
+        ------
+        ConfigurationError
+            If that is no such key.
+        """
+        with self._lock:
+            content = {"given": self._given, "held": _plain(self._held), "pending": [_plain(one) for one in self._pending]}
+        return seal(content, key)
+
+    @classmethod
+    def from_sealed(cls, text: str, key: Secret | str, **given: Any) -> Self:
+        """Return the session that `sealed` made a text of.
+
+        Parameters
+        ----------
+        text : str
+            What `sealed` returned.
+        key : Secret or str
+            The key that it was sealed with.
+        **given : Any
+            Parameters of the class that are not in it (`passphrase`, `signing_passphrase`), or that differ here.
+
+        Raises
+        ------
+        ConfigurationError
+            If the key is another, the text was changed, or a file cannot be used.
+        """
+        content = unseal(text, key)
+        made = cls(**{**content["given"], "timeout": tuple(content["given"]["timeout"]), **given})
+        secret = ("access_token", "refresh_token", "state", "verifier")
+
+        def whole(values: dict[str, Any]) -> dict[str, Any]:
+            return {name: Secret(one) if name in secret and one is not None else one for name, one in values.items()}
+
+        if content["held"]:
+            reply = TokenReply(**whole(content["held"]["reply"]))
+            hide(reply.access_token, reply.refresh_token)
+            made._held = _Held(reply, content["held"]["expires_at"])
+        made._pending = [_Pending(**whole(one)) for one in content["pending"]]
+        return made
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON takes, secrets revealed; it is sealed at once."""
+    if isinstance(value, Secret):
+        return value.reveal()
+    return {name: _plain(one) for name, one in vars(value).items()} if isinstance(value, TokenReply | _Held | _Pending) else value

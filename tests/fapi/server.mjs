@@ -2,7 +2,7 @@
 // node server.mjs FOLDER: reads FOLDER/config.json, writes FOLDER/issuer.json when it listens.
 import { createServer } from "node:https";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { createHash } from "node:crypto";
+import { createHash, generateKeyPairSync } from "node:crypto";
 import { Provider } from "oidc-provider";
 
 const folder = process.argv[2];
@@ -19,11 +19,13 @@ server.listen(0, "127.0.0.1", () => {
   const issuer = `https://localhost:${server.address().port}`;
   const provider = new Provider(issuer, {
     clients: config.clients,
+    jwks: { keys: [{ ...generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey.export({ format: "jwk" }), use: "sig" }] },
     scopes: ["usage", "offline_access"],
     clientAuthMethods: ["tls_client_auth", "private_key_jwt", "none"],
-    enabledJWA: { clientAuthSigningAlgValues: ["PS256", "ES256"] },
+    enabledJWA: { clientAuthSigningAlgValues: ["PS256", "ES256"], authorizationSigningAlgValues: ["PS256"] },
     features: {
       clientCredentials: { enabled: true },
+      jwtResponseModes: { enabled: true },
       introspection: { enabled: true, allowedPolicy: () => true },
       pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: true },
       devInteractions: { enabled: false },
