@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import venv
@@ -21,6 +22,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent
 BUILD = ROOT / "build"
 VENV = ROOT / ".venv"
+BINDER = ROOT / ".venv-binder"
 LOCKS = [ROOT / "binder/requirements.txt", ROOT / "locks/dev.txt"]
 NOTEBOOK = ROOT / "notebooks/01_first_look.ipynb"
 PIP = ["-m", "pip", "install", "-qq", "--disable-pip-version-check"]
@@ -31,12 +33,13 @@ COMMANDS = {
     "test": "run the tests; what follows goes to pytest, as it does for notebooks, browser and prove",
     "check": "run the linters",
     "notebooks": "run every notebook from top to bottom",
-    "browser": "run the tests that need Chromium",
+    "browser": "run the tests that need Chromium; --binder: in the JupyterLab that Binder makes of the files in binder/",
     "bench": "run the benchmarks and print one table of them all; --full adds the large feeds",
     "prove": "run the proofs that are too long for every day",
     "lock": "remake the locks from pyproject.toml",
 }
 PYTEST = {"test": [], "notebooks": ["-p", "tests.hygiene", "--nbmake", "notebooks"], "browser": ["-m", "browser"], "prove": ["-m", "prove"]}
+LAB = ["tests/browser", "--ignore=tests/browser/test_figures.py"]  # these need no JupyterLab
 
 
 def too_old(version: tuple[int, ...]) -> str:
@@ -90,6 +93,41 @@ def setup(home: Path = VENV) -> None:
     if not (installed.is_file() and installed.read_text() == project):
         run(*PIP, "--no-deps", "--no-build-isolation", "-e", str(ROOT), home=home)
         installed.write_text(project)
+
+
+def interpreter(version: str) -> str:
+    """Return a Python of this version, such as ``3.11``: this one, or one on the PATH."""
+    for candidate in (sys.executable, f"python{version}"):
+        try:  # a name alone proves nothing: pyenv puts names on the PATH that fail
+            told = subprocess.run([candidate, "-V"], capture_output=True, encoding="utf-8", check=False).stdout
+        except OSError:
+            continue
+        if told.startswith(f"Python {version}."):
+            return candidate
+    raise SystemExit(f"run.py: Binder runs Python {version} (binder/runtime.txt), and there is none here")
+
+
+def binder(home: Path = BINDER) -> None:
+    """Make what Binder makes of the files in ``binder/``: its steps in its order, and nothing besides that only developers have.
+
+    First its own JupyterLab, then our requirements, which replace parts of that, then ``postBuild``; repo2docker's system packages and its
+    user are left out.
+    """
+    parts = [ROOT / name for name in ("locks/binder.txt", "binder/requirements.txt", "binder/runtime.txt")]
+    made, want = home / "made-from", digest(*parts)
+    if not (python(home).exists() and made.is_file() and made.read_text() == want):
+        say(f"making {home.name} (a minute or two, once)")
+        made.unlink(missing_ok=True)
+        version = parts[2].read_text().strip().partition("-")[2]
+        subprocess.run([interpreter(version), "-m", "venv", "--clear", str(home)], check=True)
+        run(*PIP, "--require-hashes", "-r", str(parts[0]), home=home)
+        for kernel in home.glob("lib/*/site-packages/ipykernel"):  # our requirements replace it; tests look at it, too
+            shutil.copytree(kernel, home / "first-kernel/ipykernel")
+        run(*PIP, "--require-hashes", "-r", str(parts[1]), home=home)
+        made.write_text(want)
+    path = os.pathsep.join([str(python(home).parent), os.environ.get("PATH", "")])
+    subprocess.run([str(ROOT / "binder/postBuild")], cwd=ROOT, env={**os.environ, "PATH": path}, check=True)
+    run("-m", "pip", "check", home=home)
 
 
 def rewrite(notebook: dict[str, Any], files: list[Path], tz: str = "") -> dict[str, Any]:
@@ -171,6 +209,7 @@ def lock() -> None:
     run(*compile_, *kernel, *"--group test --group pandas22 -o locks/pandas22.txt".split(), home=home)
     run(*compile_, *"pyproject.toml --group engines -c binder/requirements.txt -o locks/engines.txt".split(), home=home)
     run(*compile_, *"pyproject.toml --extra weather --group weather -o locks/weather.txt".split(), home=home)
+    run(*compile_, *"--group binder -o locks/binder.txt".split(), home=home)
     run(*compile_, *"--group pgesmd -o locks/pgesmd.txt".split(), home=home)
 
 
@@ -195,6 +234,11 @@ def main() -> None:
         check()
     elif command == "bench":
         run(str(ROOT / "benchmarks/table.py"), *args)
+    elif command == "browser" and "--binder" in args:
+        binder()
+        os.environ["SMD_LAB_PYTHON"] = str(python(BINDER))
+        args.remove("--binder")
+        run("-m", "pytest", *PYTEST[command], *LAB, *args)
     elif command in PYTEST:
         run("-m", "pytest", *PYTEST[command], *args)
 

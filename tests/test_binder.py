@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,20 @@ def test_the_kernel_is_one_whose_threads_reach_the_browser() -> None:
 def test_binder_brings_its_own_lab_and_can_install_the_package() -> None:
     assert "jupyterlab" not in pins(BINDER / "requirements.txt")
     assert "hatchling" in pins(BINDER / "requirements.txt")  # postBuild fetches nothing
+
+
+@pytest.mark.skipif(importlib.util.find_spec("repo2docker") is None, reason="repo2docker is not in this environment")
+def test_the_lab_that_stands_for_binders_is_binders() -> None:
+    """`run.py browser --binder` begins with what repo2docker freezes for our Python."""
+    version = (BINDER / "runtime.txt").read_text().strip()[len("python-") :]
+    package = Path(importlib.util.find_spec("repo2docker").origin).parent
+    frozen = package / f"buildpacks/conda/environment.py-{version}-linux-64.lock"
+    theirs = dict(re.findall(r"/([\w.-]+?)-(\d[\w.]*)-[^-/]+\.(?:conda|tar\.bz2)#", frozen.read_text(encoding="utf-8")))
+    group = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]["binder"]
+    ours = dict(one.split("==") for one in group)
+    alias = {"jupyter-server": "jupyter_server", "jupyterlab-widgets": "jupyterlab_widgets", "jupyterhub": "jupyterhub-base"}
+    assert ours == {name: theirs[alias.get(name, name)] for name in ours}
+    assert ours.items() <= pins(ROOT / "locks/binder.txt").items()
 
 
 def test_the_locks_agree() -> None:

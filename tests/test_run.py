@@ -142,6 +142,53 @@ def test_an_interrupted_refresh_is_begun_again(world: World) -> None:
     assert world.setup() == WHOLE
 
 
+# ---- what Binder makes ----
+
+
+@pytest.fixture
+def steps(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return what is done to make Binder's environment, while nothing is."""
+    done: list[str] = []
+    for name in ("locks/binder.txt", "binder/requirements.txt", "binder/runtime.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("python-3.11")
+
+    def process(command: list[str], **how: Any) -> None:
+        if "venv" in command:
+            python = run.python(Path(command[-1]))
+            python.parent.mkdir(parents=True)
+            python.touch()
+        else:
+            assert how["env"]["PATH"].startswith(str(run.python(tmp_path / "b").parent))  # its own pip
+            assert how["cwd"] == tmp_path
+        done.append(Path(command[0]).name)
+
+    def python(*args: str, home: Path) -> None:
+        assert home == tmp_path / "b"
+        done.append(Path(args[-1]).name)
+
+    monkeypatch.setattr(run, "ROOT", tmp_path)
+    monkeypatch.setattr(run, "interpreter", lambda version: f"python{version}")
+    monkeypatch.setattr(run.subprocess, "run", process)
+    monkeypatch.setattr(run, "run", python)
+    return done
+
+
+def test_binder_is_made_in_its_order(run: Any, steps: list[str], tmp_path: Path) -> None:
+    run.binder(tmp_path / "b")
+    assert steps == ["python3.11", "binder.txt", "requirements.txt", "postBuild", "check"]
+    steps.clear()
+    run.binder(tmp_path / "b")
+    assert steps == ["postBuild", "check"]  # the package itself is installed again each time
+
+
+def test_the_interpreter_is_the_one_asked_for(run: Any) -> None:
+    have = ".".join(map(str, sys.version_info[:2]))
+    assert run.interpreter(have) == sys.executable
+    with pytest.raises(SystemExit, match=r"Binder runs Python 2\.0"):
+        run.interpreter("2.0")
+
+
 # ---- the demo ----
 
 

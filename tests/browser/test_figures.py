@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +10,6 @@ import pytest
 import smd_notebook as smd
 
 pytestmark = pytest.mark.browser
-
-FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Start the system's Chromium."""
-    api = pytest.importorskip("playwright.sync_api")
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if not found:
-        pytest.skip("no Chromium here")
-    with api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=found, args=FLAGS.split())
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +40,10 @@ BOXES = """() => [...document.querySelectorAll('.gtitle, .gtitle-subtitle, .xtit
 }).filter(one => one[3] > one[1])"""
 
 
-def drawn(browser: Any, figure: Any, path: Path) -> dict[str, Any]:
+def drawn(chromium: Any, figure: Any, path: Path) -> dict[str, Any]:
     """Draw a figure from one HTML file; return the buttons, what the page asked for besides, and where texts are."""
     figure.write_html(path, include_plotlyjs=True)
-    page = browser.new_page(viewport={"width": 1000, "height": 1000})
+    page = chromium.new_page(viewport={"width": 1000, "height": 1000})
     asked: list[str] = []
     problems: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
@@ -79,9 +62,9 @@ def drawn(browser: Any, figure: Any, path: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def pages(browser: Any, figures: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+def pages(chromium: Any, figures: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     folder = tmp_path_factory.mktemp("figures")
-    return {name: drawn(browser, figure, folder / f"{name}.html") for name, figure in figures.items()}
+    return {name: drawn(chromium, figure, folder / f"{name}.html") for name, figure in figures.items()}
 
 
 def test_no_figure_offers_an_upload_or_fetches_anything(pages: dict[str, dict[str, Any]]) -> None:
@@ -91,7 +74,7 @@ def test_no_figure_offers_an_upload_or_fetches_anything(pages: dict[str, dict[st
         assert page["asked"] == [], name
 
 
-def test_the_button_would_be_there(browser: Any, tmp_path: Path) -> None:
+def test_the_button_would_be_there(chromium: Any, tmp_path: Path) -> None:
     """Without the figure's own word plotly 7 offers the upload; if it no longer does, the test above proves nothing."""
     import plotly
     from plotly import graph_objects as go
@@ -99,7 +82,7 @@ def test_the_button_would_be_there(browser: Any, tmp_path: Path) -> None:
     if int(plotly.__version__.split(".")[0]) < 7:
         pytest.skip("plotly 6 offers no upload")
     plain = go.Figure(go.Scatter(y=[1, 2]), layout={"xaxis": {"title": {"text": "x"}}})
-    assert any("share" in button.lower() for button in drawn(browser, plain, tmp_path / "plain.html")["buttons"])
+    assert any("share" in button.lower() for button in drawn(chromium, plain, tmp_path / "plain.html")["buttons"])
 
 
 def test_no_two_texts_lie_on_each_other(pages: dict[str, dict[str, Any]]) -> None:
