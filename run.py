@@ -38,6 +38,14 @@ COMMANDS = {
     "prove": "run the proofs that are too long for every day",
     "lock": "remake the locks from pyproject.toml",
 }
+#: Tables of one line a row, as wide as the window, and text no wider than one can read; nbconvert's own breaks times into four lines.
+STYLE = """<style>
+.jp-RenderedMarkdown { max-width: 60rem; }
+.jp-OutputArea-output { overflow-x: auto; }
+.jp-RenderedHTMLCommon table { margin: 0.4em 0 0.8em; font-size: 12px; }
+.jp-RenderedHTMLCommon :is(th, td) { padding: 0.4em 0.6em; white-space: nowrap; font-variant-numeric: tabular-nums; }
+</style>
+"""
 PYTEST = {"test": [], "notebooks": ["-p", "tests.hygiene", "--nbmake", "notebooks"], "browser": ["-m", "browser"], "prove": ["-m", "prove"]}
 LAB = ["tests/browser", "--ignore=tests/browser/test_figures.py"]  # these need no JupyterLab
 
@@ -177,7 +185,8 @@ def demo(args: list[str]) -> None:
     done = subprocess.run([*command, str(source)], cwd=ROOT, env=variables, capture_output=True, encoding="utf-8", check=False)
     if done.returncode:
         raise SystemExit(f"run.py: the notebook stopped:\n{last_error(done.stderr)}")
-    report.write_text(offline(report.read_text(encoding="utf-8")), encoding="utf-8")
+    page = offline(report.read_text(encoding="utf-8")).replace("</head>", f"{STYLE}</head>", 1)
+    report.write_text(page, encoding="utf-8")
     print(report)
 
 

@@ -148,10 +148,11 @@ def series_of(x: Any, what: str, *, min_coverage: float = 1.0, longest: int | No
         out.append(Series(row, kind.usage_point, kind.channel, kind.service, zone, kind.unit, unit, additive, factor, found, rate, *span))
     for reason, (error, names) in refused.items():
         text = f"{what} cannot be had of {', '.join(sorted(map(repr, set(names))))}: {reason}"
-        hint = "Select what it can be had of: feed.select(channel=...)."
-        if not out:
-            raise error(text, hint=hint)
-        warn(f"{text}. It is left out.\n{hint}", stacklevel=2)
+        usable = sorted({one.channel for one in out})
+        if not usable:
+            raise error(text, hint="See feed.channels for what there is.")
+        named = repr(usable[0] if len(usable) == 1 else usable) if len(usable) <= 4 else "..."
+        warn(f"{text}. It is left out.\nSelect what it can be had of: feed.select(channel={named}).", stacklevel=2)
     return frame, out
 
 
