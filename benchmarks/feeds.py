@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Style", "feed"]
+__all__ = ["POINT", "Style", "feed"]
 
 ATOM, ESPI, XSI = "http://www.w3.org/2005/Atom", "http://naesb.org/espi", "http://www.w3.org/2001/XMLSchema-instance"
 BASE = "https://api.pge.com/GreenButtonConnect/espi/1_1/resource"
@@ -46,9 +46,9 @@ class Style:
     irregular: float = 0.0
 
 
-def feed(n: int, style: Style) -> Iterator[bytes]:
-    """Yield a feed of n readings, a day at a time."""
-    dice = np.random.default_rng(n)
+def feed(n: int, style: Style, seed: int = 0) -> Iterator[bytes]:
+    """Yield a feed of n readings, a day at a time; each seed has readings of its own."""
+    dice = np.random.default_rng(n + seed)
     yield _faced(_HEAD % style.step, style).encode()
     per_day = DAY // style.step
     shapes = [_faced(_READING, style), _faced(_SHORT_READING, style)]

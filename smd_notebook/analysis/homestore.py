@@ -28,6 +28,8 @@ __all__ = ["BATCH", "Store"]
 
 #: Meters in a chunk, and sources that are finished together.
 BATCH = 10
+#: Rows by which tables grow, and records in a chunk.
+GROWTH = 100
 _FORMAT = "smd_notebook cohort 1"
 _UNITS = {None: "1", "Wh": "W h", "VAh": "V A h", "VA": "V A", "varh": "V A h", "var": "V A"}
 _METHODS = {"energy": "time: sum", "volume": "time: sum", "power": "time: mean", "register": "time: point"}
@@ -65,7 +67,7 @@ class Store:
         if "sources" not in self.root and create and not list(self.root.keys()):
             self.root.attrs["title"] = "Green Button (ESPI) readings of a cohort"
             self.root.attrs["format"] = _FORMAT
-            self._array(self.root, "sources", (0,), (BATCH,), str, ("source",), "")
+            self._array(self.root, "sources", (0,), (GROWTH,), str, ("source",), "")
         if self.root.attrs.get("format") != _FORMAT:
             raise ConfigurationError(f"{self.path.name!r} is a Zarr store, and no cohort's", hint="Name another folder.")
         self.records: list[dict[str, Any]] = []
@@ -99,7 +101,15 @@ class Store:
 
     def years(self, table: str) -> list[int]:
         """Return the years that a table has."""
-        return sorted({year for record in self.records for row in record["meters"] if row["table"] == table for year in row["years"]})
+        return self._years[table]
+
+    @cached_property
+    def _years(self) -> dict[str, list[int]]:
+        found: dict[str, set[int]] = {}
+        for record in self.records:
+            for row in record["meters"]:
+                found.setdefault(row["table"], set()).update(row["years"])
+        return {table: sorted(years) for table, years in found.items()}
 
     def read(self, table: str, first: int, last: int) -> tuple[Ints, Ints, Ints, NDArray[np.int16]]:
         """Return starts and ends [s since 1970], raw values and quality codes of rows `first` to `last`, all years in a row.
@@ -175,6 +185,8 @@ class Store:
 
     def _clear(self, sizes: dict[str, int]) -> None:
         """Take away what a run that was killed left unfinished, so that it cannot pass for another home's."""
+        for half in self.path.rglob("*.partial"):  # zarr writes a file beside its place, and then puts it there
+            half.unlink()
         for table, group in list(self.root.groups()):
             if table not in sizes:
                 del self.root[table]
@@ -239,7 +251,7 @@ class Store:
             for name, block in (("value", value), ("quality", quality)):
                 array = group[name]
                 if array.shape[0] < last:
-                    array.resize((last, n))
+                    array.resize((last + GROWTH - last % GROWTH, n))
                 array[first:last] = block
 
     def _commit(self, records: list[dict[str, Any]]) -> None:
@@ -251,7 +263,8 @@ class Store:
         array.resize((last,))
         array[first:last] = np.array(texts, dtype=object)
         self.records += records
-        self.__dict__.pop("kinds", None)
+        for name in ("kinds", "_years"):
+            self.__dict__.pop(name, None)
 
     def finish(self) -> None:
         """Make all years of a table as long as it is, and write what xarray labels the meters by."""

@@ -107,10 +107,10 @@ class Source:
 
 
 class Year(NamedTuple):
-    """What a meter has in a local calendar year: places on its grid, raw values and quality codes."""
+    """What a meter has in a local calendar year: places on its grid (a slice where they follow one another), raw values, quality codes."""
 
     year: int
-    place: Ints
+    place: Ints | slice
     value: Ints
     quality: NDArray[np.int16]
 
@@ -288,7 +288,9 @@ def row_of(
             on = (edges[place] == start[here]) & (edges[place + 1] == end[here])
             fits[here] |= on
             if on.all():
-                years.append(Year(year, place, value[here], quality[here]))
+                gapless = place[-1] - place[0] == place.size - 1  # each stands once
+                places = slice(int(place[0]), int(place[-1]) + 1) if gapless else place
+                years.append(Year(year, places, value[here], quality[here]))
             elif on.any():
                 years.append(Year(year, place[on], value[here][on], quality[here][on]))
     told = []
