@@ -251,11 +251,12 @@ def test_killed_at_ten_random_moments_and_resumed_the_store_is_the_same(tmp_path
     killed = 0
     for processes in ("1", "2") * 5:
         path = tmp_path / f"killed{killed}-{processes}.zarr"
-        run = subprocess.Popen([sys.executable, "-c", KILLED, path, tmp_path / "in", processes], stdout=subprocess.PIPE)
+        command = [sys.executable, "-c", KILLED, path, tmp_path / "in", processes]
+        run = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
         assert run.stdout is not None
         run.stdout.readline()
         time.sleep(rng.uniform(0.5, took + 2))
-        os.kill(run.pid, signal.SIGKILL)
+        os.killpg(run.pid, signal.SIGKILL)  # its workers as well
         run.wait()
         run.stdout.close()
         killed += 1
@@ -264,6 +265,36 @@ def test_killed_at_ten_random_moments_and_resumed_the_store_is_the_same(tmp_path
         cohort_of(tmp_path / "in", path)
         assert content(path) == content(tmp_path / "whole.zarr")
     assert killed == 10
+
+
+INTERRUPTED = """
+import multiprocessing, sys, smd_notebook as smd
+if __name__ == "__main__":
+    try:
+        smd.Cohort.read(smd.sample_cohort(1600, seed=1)[3::4], sys.argv[1], processes=2, progress=False)
+    except KeyboardInterrupt:
+        print("interrupted, workers:", len(multiprocessing.active_children()))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="interrupts are sent otherwise there")
+def test_an_interrupt_stops_at_once_leaves_no_worker_and_the_next_run_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "homes.zarr"
+    run = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED, path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    while not (path / "sources" / "c" / "0").exists():  # ten homes are there
+        assert run.poll() is None
+        time.sleep(0.02)
+    os.killpg(run.pid, signal.SIGINT)  # as Jupyter does: to the kernel and all that it started
+    said, complaints = run.communicate(timeout=120)
+    assert (said.strip(), complaints) == ("interrupted, workers: 0", "")
+    there = smd.Cohort(path).meters["source"].nunique()
+    assert there % 10 == 0
+    homes = smd.sample_cohort(1600, seed=1)[3::4][: there + 5]
+    assert 0 < there < 400
+    cohort_of(homes, path)
+    assert content(path) == content(cohort_of(homes, tmp_path / "whole.zarr")._store.path)
 
 
 def test_one_bad_file_is_a_finding(tmp_path: Path) -> None:

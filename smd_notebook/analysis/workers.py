@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
+import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -60,7 +62,7 @@ def _pooled(work: Callable[..., Any], pieces: Iterator[tuple[Any, ...]], n: int)
     pending: deque[tuple[tuple[Any, ...], Any]] = deque()
     died = 0
     while True:
-        with ProcessPoolExecutor(n, mp_context=multiprocessing.get_context("spawn")) as pool:
+        with ProcessPoolExecutor(n, mp_context=multiprocessing.get_context("spawn"), initializer=_begin) as pool:
             try:
                 for done in _windowed(pool, work, pieces, pending, 2 * n):
                     died = 0
@@ -72,9 +74,16 @@ def _pooled(work: Callable[..., Any], pieces: Iterator[tuple[Any, ...]], n: int)
                     text = "worker processes died again and again"
                     hint = 'Memory may be short, or a script lacks `if __name__ == "__main__":`; processes=1 starts none.'
                     raise SmdError(text, hint=hint) from None
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
+            except BaseException:  # such as an interrupt: nobody waits for what is under way
+                for worker in list(pool._processes.values()):
+                    worker.terminate()
                 raise
+
+
+def _begin() -> None:
+    """Set a worker up: an interrupt is for the process that started it, and what is imported by now is no garbage."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.freeze()
 
 
 def _windowed(executor: Any, work: Callable[..., Any], pieces: Iterator[tuple[Any, ...]], pending: deque[Any], size: int) -> Iterator[Any]:
