@@ -269,20 +269,28 @@ def test_killed_at_ten_random_moments_and_resumed_the_store_is_the_same(tmp_path
 
 INTERRUPTED = """
 import multiprocessing, sys, smd_notebook as smd
+from tests.test_homes import copies
 if __name__ == "__main__":
     try:
-        smd.Cohort.read(smd.sample_cohort(1600, seed=1)[3::4], sys.argv[1], processes=2, progress=False)
+        smd.Cohort.read(copies(sys.argv[2], 3000), sys.argv[1], processes=2, progress=False)
     except KeyboardInterrupt:
         print("interrupted, workers:", len(multiprocessing.active_children()))
 """
 
 
+def copies(path: str, n: int) -> list[bytes]:
+    """Return a feed as `n` homes would send it."""
+    data = Path(path).read_bytes()
+    assert b"ev-home-1" in data
+    return [data.replace(b"ev-home-1", f"home-{number}".encode()) for number in range(n)]
+
+
 @pytest.mark.skipif(os.name == "nt", reason="interrupts are sent otherwise there")
 def test_an_interrupt_stops_at_once_leaves_no_worker_and_the_next_run_goes_on(tmp_path: Path) -> None:
+    home(1).select(end="2025-10-27").to_espi(tmp_path / "day.xml")
     path = tmp_path / "homes.zarr"
-    run = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED, path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+    command = [sys.executable, "-c", INTERRUPTED, path, tmp_path / "day.xml"]
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
     while not (path / "sources" / "c" / "0").exists():  # ten homes are there
         assert run.poll() is None
         time.sleep(0.02)
@@ -290,9 +298,8 @@ def test_an_interrupt_stops_at_once_leaves_no_worker_and_the_next_run_goes_on(tm
     said, complaints = run.communicate(timeout=120)
     assert (said.strip(), complaints) == ("interrupted, workers: 0", "")
     there = smd.Cohort(path).meters["source"].nunique()
-    assert there % 10 == 0
-    homes = smd.sample_cohort(1600, seed=1)[3::4][: there + 5]
-    assert 0 < there < 400
+    assert 0 < there < 3000
+    homes = copies(str(tmp_path / "day.xml"), there + 15)
     cohort_of(homes, path)
     assert content(path) == content(cohort_of(homes, tmp_path / "whole.zarr")._store.path)
 

@@ -61,6 +61,7 @@ def _pooled(work: Callable[..., Any], pieces: Iterator[tuple[Any, ...]], n: int)
     """Yield from a pool of processes; where one of them dies, go on with a new pool."""
     pending: deque[tuple[tuple[Any, ...], Any]] = deque()
     died = 0
+    others = set(multiprocessing.active_children())
     while True:
         with ProcessPoolExecutor(n, mp_context=multiprocessing.get_context("spawn"), initializer=_begin) as pool:
             try:
@@ -75,7 +76,7 @@ def _pooled(work: Callable[..., Any], pieces: Iterator[tuple[Any, ...]], n: int)
                     hint = 'Memory may be short, or a script lacks `if __name__ == "__main__":`; processes=1 starts none.'
                     raise SmdError(text, hint=hint) from None
             except BaseException:  # such as an interrupt: nobody waits for what is under way
-                for worker in list(pool._processes.values()):
+                for worker in set(multiprocessing.active_children()) - others:
                     worker.terminate()
                 raise
 
