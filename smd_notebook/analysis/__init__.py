@@ -11,7 +11,7 @@ from smd_notebook.analysis.handover import to_opendsm, to_pysam, to_r
 from smd_notebook.analysis.loads import coincidence, duration_curve, ramps
 from smd_notebook.analysis.measures import metrics
 from smd_notebook.analysis.passport import cite, stamp
-from smd_notebook.analysis.profiles import profile
+from smd_notebook.analysis.profiles import across_homes, profile
 from smd_notebook.analysis.rates import load_tariff
 from smd_notebook.analysis.reconciliation import reconcile
 from smd_notebook.analysis.release import RELEASE_RULES, release_screen
@@ -25,6 +25,7 @@ __all__ = [
     "DR_RULES",
     "RELEASE_RULES",
     "TypicalDays",
+    "across_homes",
     "bill",
     "cite",
     "coincidence",

@@ -228,7 +228,8 @@ class Together(Meters):
     # -- inside ------------------------------------------------------------------------------------------------------------------------
 
     def _stamped(self, table: pd.DataFrame, definition: str, **inputs: Any) -> pd.DataFrame:
-        return stamp(table, definition=definition, inputs={"cohort": self._store.path.name, "meters": len(self), **inputs})
+        about = {"cohort": self._store.path.name, "meters": len(self), "zone": ", ".join(sorted(set(self.meters["zone"])))}
+        return stamp(table, definition=definition, inputs={**about, **inputs})
 
     def _rates(self, bins: Any, min_coverage: float, *, client: Any = None, processes: int | None = 1) -> Any:
         """Return what yields the rates of the meters, some at a time."""

@@ -16,7 +16,7 @@ from smd_notebook.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["cite", "stamp"]
+__all__ = ["cite", "inputs_of", "stamp"]
 
 
 @cache
@@ -87,6 +87,21 @@ def stamp(frame: pd.DataFrame, *, definition: str, inputs: Mapping[str, Any], so
     stamped = frame.copy(deep=False)
     stamped.attrs["passport"] = json.dumps(passport, sort_keys=True)
     return stamped
+
+
+def inputs_of(result: pd.DataFrame) -> dict[str, Any]:
+    """Return what a result was made from, by its passport.
+
+    Raises
+    ------
+    ConfigurationError
+        If the frame carries no passport.
+    """
+    passport = result.attrs.get("passport")
+    if not passport:
+        raise ConfigurationError("this result has lost its passport, which says what it is", hint="Take what the function returned.")
+    inputs: dict[str, Any] = json.loads(passport)["inputs"]
+    return inputs
 
 
 def cite(result: pd.DataFrame) -> str:

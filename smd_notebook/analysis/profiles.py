@@ -9,11 +9,11 @@ import pandas as pd
 
 from smd_notebook.analysis.calendar import DAY_TYPES, day_types, season_of_months
 from smd_notebook.analysis.edges import parse, wall_us
-from smd_notebook.analysis.passport import stamp
+from smd_notebook.analysis.passport import inputs_of, stamp
 from smd_notebook.analysis.quantiles import quantiles as grouped
 from smd_notebook.analysis.series import DAY, HOUR, Series, labelled, rate_units, series_of
 from smd_notebook.analysis.spread import sums
-from smd_notebook.errors import ConfigurationError
+from smd_notebook.errors import ConfigurationError, UnitError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Ints = NDArray[np.int64]
 
-__all__ = ["clock", "profile", "slot_length"]
+__all__ = ["across_homes", "clock", "profile", "slot_length"]
 
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -187,3 +187,57 @@ def profile(
     if "season" in keys:
         inputs["seasons"] = {name: (np.flatnonzero(of_month == number) + 1).tolist() for number, name in enumerate(names)}
     return stamp(out, definition="mean and quantiles of the rate at each time of day, by kind of day", inputs=inputs)
+
+
+def across_homes(table: pd.DataFrame, *, quantiles: Sequence[float] = (0.1, 0.25, 0.5, 0.75, 0.9)) -> pd.DataFrame:
+    """Say how far homes differ at each time of day: quantiles across meters of what is usual for each.
+
+    Parameters
+    ----------
+    table : DataFrame, shape (n_rows, n_columns)
+        What `profile` returned of many meters, such as `Cohort.profile`.
+    quantiles : sequence of float
+        Which quantiles, each between 0 and 1; linear between values.
+
+    Returns
+    -------
+    DataFrame, shape (n_groups * n_slots, n_columns)
+        As `profile` returns it, of the ``"all"``: `n` meters that have a mean in this group and slot, the `mean` of these means, and their
+        quantiles (`p10` ...) [unit]. Each meter counts once, however many its days.
+
+    Raises
+    ------
+    ConfigurationError
+        If it is no profile, or quantiles are not between 0 and 1.
+    UnitError
+        If meters have unlike units.
+
+    Notes
+    -----
+    A quantile is one customer's own value, or lies between two: see `release_screen` before it is published.
+
+    Examples
+    --------
+    >>> import pandas as pd, smd_notebook as smd
+    >>> home = profile(smd.sample("lapse2024").select(channel="electricity delivered (1)"), by=())
+    >>> homes = pd.concat([home, home.assign(usage_point="2", mean=3 * home["mean"])])
+    >>> across_homes(homes, quantiles=(0.5,)).loc[18, ["slot", "n", "mean", "p50", "unit"]].tolist()
+    ['18:00', 2, 8146.9..., 8146.9..., 'W']
+    """
+    if not {"usage_point", "channel", "slot", "n", "mean"} <= set(table.columns):
+        raise ConfigurationError("this is no profile of homes", hint="Take what cohort.profile(...) returned.")
+    if not all(0 <= share <= 1 for share in quantiles):
+        raise ConfigurationError("quantiles are between 0 and 1", hint="quantiles=(0.1, 0.5, 0.9)")
+    if table["unit"].nunique() > 1:
+        raise UnitError("meters of unlike units cannot be compared", hint='Select one service first: cohort.select(service="electricity").')
+    keys = list(table.columns[2 : list(table.columns).index("n")])
+    means = table.groupby(keys, observed=True, sort=True)["mean"]
+    out = pd.DataFrame({"n": means.count(), "mean": means.mean()} | {f"p{100 * share:g}": means.quantile(share) for share in quantiles})
+    out = out.reset_index()
+    labels = table["channel"].unique()
+    out.insert(0, "channel", str(labels[0]) if len(labels) == 1 else "all")
+    out.insert(0, "usage_point", "all")
+    out["unit"] = table["unit"].iloc[0] if len(table) else ""
+    inputs = {**inputs_of(table), "meters": len(table.drop_duplicates(["usage_point", "channel"]))}
+    text = "mean and quantiles across meters of each one's mean rate at each time of day"
+    return stamp(out.astype({"usage_point": "str", "channel": "str", "unit": "str"}), definition=text, inputs=inputs)

@@ -6,7 +6,6 @@ channel and the period, and never a usage point, whose identifier may be an acco
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +13,7 @@ import pandas as pd
 
 from smd_notebook.analysis.bins import channels, tidy_frame, zone_of
 from smd_notebook.analysis.edges import utc_us, wall_us
+from smd_notebook.analysis.passport import inputs_of
 from smd_notebook.analysis.spread import watts
 from smd_notebook.errors import ConfigurationError
 from smd_notebook.espi import codes
@@ -163,15 +163,6 @@ def unit_of(one: pd.DataFrame) -> tuple[str, float]:
     if not np.isnan(watts_of(one)):
         return "kWh", float(codes.conversion(str(unit), "kWh"))
     return unit or "unit not stated", 1.0
-
-
-def inputs_of(result: pd.DataFrame) -> dict[str, Any]:
-    """Return what a result was made from, by its passport."""
-    passport = result.attrs.get("passport")
-    if not passport:
-        raise ConfigurationError("this result has lost its passport, which says what it is", hint="Draw what the function returned.")
-    inputs: dict[str, Any] = json.loads(passport)["inputs"]
-    return inputs
 
 
 def chosen(frame: pd.DataFrame, channel: str | None) -> str:

@@ -77,27 +77,17 @@ def typical_days(
         found = analysis.typical_days(one, k, slot=slot)
         calendar = found.calendar
     centres, inputs = found.centres, inputs_of(found.centres)
-    if len(centres) > len(COLOURS):
-        raise ConfigurationError(f"{len(centres)} clusters are more than colours that can be told apart", hint="Take k=8 or fewer.")
     label, zone = str(calendar["channel"].iloc[0]), inputs["zone"]
-    slots = [name for name in centres.columns if ":" in name]
-    shares = inputs["normalise"]
-    y, unit, factor = ("Share of the day", "%", 100.0) if shares else rate_of(inputs["unit"])
     figure = make_subplots(rows=2, cols=1, row_heights=[0.62, 0.38], vertical_spacing=0.2)
-    for number, (cluster, centre) in enumerate(centres.iterrows()):
-        value = centre[slots].to_numpy(dtype="float64") * factor
-        name = f"{cluster}: {int(centre['days'])} days, error {centre['rse']:.2f}"
-        line = {"color": COLOURS[number], "dash": DASHES[number % len(DASHES)], "width": 2, "shape": "hv"}
-        trace = go.Scatter(x0=0, dx=24 / len(slots), y=np.append(value, value[-1]).astype("float32"), mode="lines", name=name, line=line)
-        figure.add_trace(trace.update(hovertemplate=f"%{{y:.3~g}} {unit}<extra>day {cluster}</extra>"), row=1, col=1)
+    lines, y = centre_lines(found)
+    for line in lines:
+        figure.add_trace(line, row=1, col=1)
     dates = calendar["date"].to_numpy().astype("M8[D]")
     weekday = (dates.astype("i8") + 3) % 7
     week = (dates - weekday).astype("i8") // 7
     code = calendar["cluster"].to_numpy(dtype="float64", na_value=0)
     table = np.full((7, int(week[-1] - week[0]) + 1), np.nan)  # before the first day and after the last there is nothing
     table[weekday, week - week[0]] = code
-    colours = [MISSING, *COLOURS[: len(centres)]]
-    bands = [(place / len(colours), colour) for number, colour in enumerate(colours) for place in (number, number + 1)]
     text = np.full(table.shape, "", dtype=object)
     text[weekday, week - week[0]] = [f"{date}: {'none' if one == 0 else int(one)}" for date, one in zip(dates, code, strict=True)]
     figure.add_trace(
@@ -106,7 +96,7 @@ def typical_days(
             x0=str((dates[0] - weekday[0]) + np.timedelta64(3, "D")),  # the middle of the week
             dx=7 * _DAY_MS,
             y=list(_WEEK),
-            colorscale=bands,
+            colorscale=code_bands(len(centres)),
             zmin=-0.5,
             zmax=len(centres) + 0.5,
             showscale=False,
@@ -121,15 +111,44 @@ def typical_days(
     )
     span = period(dates[0].astype("M8[us]"), (dates[-1] + np.timedelta64(1, "D")).astype("M8[us]"))
     none = int((code == 0).sum())
-    notes = f"{len(centres)} clusters of {int(centres['days'].sum())} days by k-means" + (" of their shapes" if shares else "")
+    notes = f"{len(centres)} clusters of {int(centres['days'].sum())} days by k-means" + (" of their shapes" if inputs["normalise"] else "")
     notes += f"; grey: {none} day{'s' * (none > 1)} in none, not complete." if none else "."
     told = ", ".join(f"{cluster}: {int(days)} days" for cluster, days in centres["days"].items())
     caption = f"Typical days of {label} by local time of day ({zone}), and a calendar of them, {span} ({told}). {notes}"
     heading = title or f"{sentence(label)}{others}: typical days, {span}"
     style(figure, title=heading, notes=notes, x="", y="", caption=caption, height=560)
     clock_axis(figure, zone, row=1)
-    figure.update_yaxes(title={"text": f"{y} ({unit})"}, rangemode="tozero", row=1)
+    figure.update_yaxes(title={"text": y}, rangemode="tozero", row=1)
     figure.update_xaxes(title={"text": f"Local date ({zone}), a column a week"}, type="date", showgrid=False, row=2)
     figure.update_yaxes(autorange="reversed", showgrid=False, title=None, dtick=1, row=2)
     legend_below(figure, rows=-(-len(centres) // 3))
     return figure
+
+
+def centre_lines(found: TypicalDays) -> tuple[list[go.Scatter], str]:
+    """Return a line for each kind of day, and what stands on their axis.
+
+    Raises
+    ------
+    ConfigurationError
+        If there are more clusters than colours.
+    """
+    centres, inputs = found.centres, inputs_of(found.centres)
+    if len(centres) > len(COLOURS):
+        raise ConfigurationError(f"{len(centres)} clusters are more than colours that can be told apart", hint="Take k=8 or fewer.")
+    slots = [name for name in centres.columns if ":" in name]
+    y, unit, factor = ("Share of the day", "%", 100.0) if inputs["normalise"] else rate_of(inputs["unit"])
+    lines = []
+    for number, (cluster, centre) in enumerate(centres.iterrows()):
+        value = centre[slots].to_numpy(dtype="float64") * factor
+        name = f"{cluster}: {int(centre['days']):,} days, error {centre['rse']:.2f}"
+        line = {"color": COLOURS[number], "dash": DASHES[number % len(DASHES)], "width": 2, "shape": "hv"}
+        trace = go.Scatter(x0=0, dx=24 / len(slots), y=np.append(value, value[-1]).astype("float32"), mode="lines", name=name, line=line)
+        lines.append(trace.update(hovertemplate=f"%{{y:.3~g}} {unit}<extra>day {cluster}</extra>"))
+    return lines, f"{y} ({unit})"
+
+
+def code_bands(k: int) -> list[tuple[float, str]]:
+    """Return a scale of the colours of `k` kinds of days, from 1; 0 is what is of none."""
+    colours = [MISSING, *COLOURS[:k]]
+    return [(place / len(colours), colour) for number, colour in enumerate(colours) for place in (number, number + 1)]

@@ -107,7 +107,14 @@ def profile(
         inputs = inputs_of(table)
     if table.empty:
         raise ConfigurationError("there are no values to draw", hint="See feed.findings for why.")
-    label, zone = str(table["channel"].iloc[0]), inputs["zone"]
+    label = str(table["channel"].iloc[0])
+    caption = f"Profiles of {label}"
+    heading = title or f"{sentence(label)}{others}: daily profile"
+    return fan(table, inputs["zone"], heading, caption, f"Slots of {inputs['slot']}; what was not metered is left out.")
+
+
+def fan(table: pd.DataFrame, zone: str, heading: str, caption: str, notes: str, counted: str = "day") -> go.Figure:
+    """Draw quantiles, median and mean by the time of day, a panel for each group; `counted` is what each group has `n` of."""
     what, unit, factor = rate_of(str(table["unit"].iloc[0]))
     keys = list(table.columns[2 : list(table.columns).index("slot")])
     groups = _groups(table, keys)
@@ -116,21 +123,18 @@ def profile(
     n_rows = max(row for row, _ in places)
     titles = [""] * (n_rows * n_columns)
     for (row, column), (words, part) in zip(places, groups, strict=True):
-        titles[(row - 1) * n_columns + column - 1] = f"{sentence(words)}: {_days(part)}"
+        titles[(row - 1) * n_columns + column - 1] = f"{sentence(words)}: {_counted(part, counted)}"
     gaps = {"horizontal_spacing": 0.04, "vertical_spacing": 0.3 / n_rows if n_rows > 1 else 0}
     figure = make_subplots(rows=n_rows, cols=n_columns, shared_yaxes="all", shared_xaxes="all", subplot_titles=titles, **gaps)
     names = [name for name in table.columns if name[0] == "p" and name[1:].replace(".", "").isdigit()]
     names.sort(key=lambda name: float(name[1:]))
     for number, ((row, column), (_, part)) in enumerate(zip(places, groups, strict=True)):
-        for trace in _fan(part, names, factor, unit):
+        for trace in _fan(part, names, factor, unit, counted):
             figure.add_trace(trace.update(showlegend=number == 0, legendgroup=trace.name), row=row, col=column)
-    notes = f"Slots of {inputs['slot']}; what was not metered is left out."
-    caption = (
-        f"Profiles of {label} in {unit} by local time of day ({zone}): "
-        + "; ".join(f"{words}, {_days(part)}, mean {np.nanmean(part['mean'].to_numpy()) * factor:.3g} {unit}" for words, part in groups)
-        + f". {notes}"
+    told = "; ".join(
+        f"{words}, {_counted(part, counted)}, mean {np.nanmean(part['mean'].to_numpy()) * factor:.3g} {unit}" for words, part in groups
     )
-    heading = title or f"{sentence(label)}{others}: daily profile"
+    caption = f"{caption} in {unit} by local time of day ({zone}): {told}. {notes}"
     style(figure, title=heading, notes=notes, x="", y="", caption=caption, height=190 + 230 * n_rows)
     clock_axis(figure, zone, every=3 if n_columns == 1 else 6, last=n_columns == 1, title=None, showticklabels=True)
     values = table[["mean", *names]].to_numpy() * factor
@@ -154,10 +158,10 @@ def _groups(table: pd.DataFrame, keys: list[str]) -> list[tuple[str, pd.DataFram
     return [(", ".join(named.get(key, str)(name) for key, name in zip(keys, group, strict=True)), part) for group, part in groups]
 
 
-def _days(part: pd.DataFrame) -> str:
-    """Say of how many days a panel is; where the clock shows an hour twice, that slot has one more."""
+def _counted(part: pd.DataFrame, what: str) -> str:
+    """Say of how many days or homes a panel is; where the clock shows an hour twice, that slot has a day more."""
     n = int(part["n"].median())
-    return f"{n} day" + "s" * (n != 1)
+    return f"{n:,} {what}" + "s" * (n != 1)
 
 
 def _places(groups: list[Any], table: pd.DataFrame, keys: list[str], n_columns: int) -> list[tuple[int, int]]:
@@ -169,7 +173,7 @@ def _places(groups: list[Any], table: pd.DataFrame, keys: list[str], n_columns: 
     return [(down.index(head[keys[0]]) + 1, right.index(head[keys[1]]) + 1) for head in heads]
 
 
-def _fan(part: pd.DataFrame, names: list[str], factor: float, unit: str) -> list[Any]:
+def _fan(part: pd.DataFrame, names: list[str], factor: float, unit: str, counted: str) -> list[Any]:
     """Return bands between quantiles, outermost first, then the lines."""
     step = 24 / len(part)
     traces = []
@@ -177,7 +181,7 @@ def _fan(part: pd.DataFrame, names: list[str], factor: float, unit: str) -> list
     for number, (low, high) in enumerate(zip(names[:half], names[::-1], strict=False)):
         x, y = _band(part[low].to_numpy() * factor, part[high].to_numpy() * factor, step)
         band = {"fill": "toself", "fillcolor": _FAN.format(0.18 + 0.17 * number), "line": {"width": 0}, "hoverinfo": "skip"}
-        traces.append(go.Scatter(x=x, y=y, mode="lines", name=f"{low[1:]} to {high[1:]} % of days", **band))
+        traces.append(go.Scatter(x=x, y=y, mode="lines", name=f"{low[1:]} to {high[1:]} % of {counted}s", **band))
     lines = [("mean", "mean", "dash", "#000000")]
     if len(names) % 2:
         lines.insert(0, (names[half], "median" if names[half] == "p50" else f"{names[half][1:]} %", "solid", COLOURS[0]))
