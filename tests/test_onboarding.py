@@ -27,7 +27,7 @@ CONNECTIVITY = 4  # certificate, token, ReadServiceStatus, DownloadSampleData
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[smd.Sandbox]:
-    with smd.Sandbox(households=["apartment"], variants=["self-access"], scope_selection_uri="https://localhost/scope") as made:
+    with smd.Sandbox(households=["apartment"], variants=["self-access"]) as made:
         yield made
 
 
@@ -66,7 +66,8 @@ def states(work: Onboarding) -> str:
 def first_redirect(utility: smd.Sandbox) -> str:
     """Start the OAuth test at the portal, and return where it sends the browser."""
     address = f"{utility.portal_url}/myAuthorization?clientId={utility.credentials.client_id}&verified=true"
-    return requests.get(address, allow_redirects=False, timeout=30).headers["Location"]
+    reply = requests.get(address, allow_redirects=False, timeout=30)
+    return f"{utility.portal_url}/{reply.headers['Location']}"
 
 
 # -- the way through -------------------------------------------------------------------------------------------------------------------
@@ -79,7 +80,7 @@ def test_user_types_that_need_no_person(utility: smd.Sandbox, tmp_path: Path, us
         assert (work.status, primary(work), view(work)["steps"]) == ("choosing", ["self-access"], [])
         click(work, user_type)
         assert (work.status, primary(work), states(work)) == ("ready", ["go"], "nlllll")
-        assert view(work)["status"] == "0 of 6 passed; 90 days left."
+        assert view(work)["status"] == "0 of 6 passed. 90 days left."
         click(work, "go")
         assert (work.status, view(work)["busy"]) == ("running", True)  # the click did not wait
         assert await work.wait(30) == "done"

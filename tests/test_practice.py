@@ -229,6 +229,17 @@ def test_redirects_of_the_portal_to_itself_are_relative(party: Party) -> None:
     assert "good for ten minutes" not in denied
 
 
+def test_the_oauth_test_begins_at_a_page_of_the_portal(party: Party) -> None:
+    page = get_page(party, f"{party.utility.portal_url}/").text
+    token = re.findall(r'name="form_token" value="([^"]+)"', page)[0]
+    with requests.Session() as browser:
+        browser.trust_env = False
+        shown = browser.post(f"{party.utility.portal_url}/test", data={"form_token": token}, timeout=30)
+    assert [one.headers["Location"].partition("?")[0] for one in shown.history] == ["callback"]  # relative, for any proxy
+    assert f"ThirdPartyID={party.about['third_party_id']}" in shown.text
+    assert "begins its OAuth test" in shown.text
+
+
 def test_a_registered_address_keeps_its_query(party: Party) -> None:
     url = party.authorization_url(redirect_uri="https://study.example/back?from=utility")
     address = party.utility.consent(url)

@@ -494,6 +494,36 @@ def test_no_secret_in_any_trait_in_any_state(utility: smd.Sandbox, monkeypatch: 
     asyncio.run(main())
 
 
+def held(error: BaseException | None) -> str:
+    """Return all that a debugger, or IPython's %xmode Verbose, would show of an exception: the variables of its frames."""
+    shown = []
+    while error is not None:
+        trace = error.__traceback__
+        while trace is not None:
+            shown.append(repr(trace.tb_frame.f_locals))
+            trace = trace.tb_next
+        shown.append(repr(error))
+        error = error.__context__
+    return "\n".join(shown)
+
+
+@pytest.mark.parametrize("fault", ["reply-lost", "unavailable", "invalid-certificate"])
+def test_no_secret_in_the_frames_of_an_error(utility: smd.Sandbox, fault: str) -> None:
+    async def main() -> None:
+        auth = smd.Authorize(client_of(utility))
+        good = utility.consent(await auth.start())
+        utility.faults.add(fault, path="*/token", times=None)
+        auth.paste(good)
+        await until(auth, "uncertain", "failed")
+        assert auth.error is not None
+        fields = {name: values[0] for name, values in parse_qs(urlsplit(good).query).items()}
+        secrets = [fields["code"], fields["state"], utility.credentials.client_secret.reveal()]
+        assert [one for one in secrets if one in held(auth.error)] == []
+        auth.close()
+
+    asyncio.run(main())
+
+
 # -- receivers -------------------------------------------------------------------------------------------------------------------------
 
 

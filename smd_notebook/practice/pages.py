@@ -148,7 +148,6 @@ def home_page(
     granted: Sequence[Authorization],
     *,
     begin: bool,
-    test: bool,
     error: str = "",
 ) -> str:
     """Return the first page: who is here, what is shared, and what can be begun at the utility."""
@@ -177,15 +176,17 @@ def home_page(
         f"<h2>Begin here</h2><p>A customer may start at the utility, and is sent to {escape(third_party)} from here.</p>"
         + (button("begin", f"Share my data with {escape(third_party)}") if begin else missing)
         + "<h2>OAuth test</h2><p>The utility's test of a newly registered company: first it sends the browser there with a scope.</p>"
-        + (button("test", "Start the OAuth test") if test else missing),
+        + button("test", "Start the OAuth test"),
         "Home",
     )
 
 
-def callback_page(address: str, *, denied: bool) -> str:
+def callback_page(address: str, *, denied: bool, begins: bool = False) -> str:
     """Return the page of the third party that has no website: it shows where the customer was sent, to be copied."""
     said = "The customer did not authorize access." if denied else "The customer authorized access."
-    hint = "" if denied else '<p class="hint">It holds a code that is good for ten minutes, and for one use.</p>'
+    if begins:
+        said = "The utility begins its OAuth test here, and says what it may be asked for."
+    hint = "" if denied or begins else '<p class="hint">It holds a code that is good for ten minutes, and for one use.</p>'
     return _page(
         "Back at the third party",
         f"<h1>Back at the third party</h1><p>{said} Copy this address, and paste it into your notebook.</p>"

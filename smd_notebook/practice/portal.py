@@ -216,22 +216,24 @@ class Portal:
         """Send the customer back; to our own stand-in for a third party by a relative address, which works through any proxy."""
         if visit.state is not None:
             fields["state"] = visit.state
-        address = visit.redirect_uri
+        return self._back(visit.redirect_uri, fields)
+
+    def _back(self, address: str, fields: dict[str, str]) -> Response:
         if address == f"{self._utility.portal}/callback":
             address = "callback"
         return _to(f"{address}{'&' if '?' in address else '?'}{urlencode(fields)}")
 
     def _callback(self, request: Request) -> Response:
         address = f"{self._utility.portal}/callback?{request.query_string.decode()}"
-        return _page(callback_page(address, denied="error" in request.args))
+        return _page(callback_page(address, denied="error" in request.args, begins="ThirdPartyID" in request.args))
 
     # -- what begins at the utility ------------------------------------------------------------------------------------------------------
 
     def _home(self, error: str = "") -> Response:
         utility, application = self._utility, self._utility.application
         granted = [one for name in list(utility.grants.authorizations) if (one := utility.grants.active(name))]
-        begin, test = application.portal_uri is not None, application.scope_selection_uri is not None
-        text = home_page(self._form_token, application.name, utility.customers, granted, begin=begin, test=test, error=error)
+        begin = application.portal_uri is not None
+        text = home_page(self._form_token, application.name, utility.customers, granted, begin=begin, error=error)
         return _page(text, 400 if error else 200)
 
     def _ours(self, request: Request) -> bool:
@@ -249,11 +251,8 @@ class Portal:
     def _select_scope(self) -> Response:
         """Send the browser where the third party picks from the scope that it may have: the OAuth test's first redirect."""
         application = self._utility.application
-        address = application.scope_selection_uri
-        if address is None:
-            return _page(message_page("This request cannot be completed", "No scope selection address is registered."), 400)
         fields = {"scope": application.scope, "ThirdPartyID": application.third_party_id}
-        return _to(f"{address}{'&' if '?' in address else '?'}{urlencode(fields)}")
+        return self._back(application.scope_selection_uri or f"{self._utility.portal}/callback", fields)
 
     def _stop(self, request: Request) -> Response:
         name = request.form.get("authorization", "")

@@ -52,7 +52,7 @@ class Sandbox:
     portal_uri : str, optional
         Where it sends customers who begin at the utility.
     scope_selection_uri : str, optional
-        Where its OAuth test sends the browser first.
+        Where its OAuth test sends the browser first; by default to a page of the portal that shows the address for copying.
     redirect_uris : iterable of str
         Addresses to which customers may be sent back, beyond those of this machine.
     folder : str or Path, optional

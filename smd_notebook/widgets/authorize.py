@@ -63,7 +63,6 @@ from smd_notebook.errors import (
     ConfigurationError,
     Network,
     NotReady,
-    SmdError,
 )
 from smd_notebook.errors import Denied as DeniedError
 from smd_notebook.errors import Expired as ExpiredError
@@ -335,7 +334,7 @@ class Authorize:
         """Look whether it is one's own data that this registration is for: where it may be, by what the credentials hold."""
         own = self.client.credentials
         if own.bulk_id or not self._asks():
-            with suppress(SmdError):
+            with suppress(Exception):  # then it is taken for any other registration
                 self._own = self.client.own_authorization()
         lacks = None if self._own else self._lacks()
         return CheckFailed("credentials", self._problem(lacks)) if lacks else Checked()
@@ -369,9 +368,9 @@ class Authorize:
             self._timer.cancel()
 
     def _exchange(self, code: Secret, scope: str) -> Event:
-        answer = {"code": code.reveal(), "state": self._token.reveal(), "scope": scope}
+        answer = Secret(urlencode({"code": code.reveal(), "state": self._token.reveal(), "scope": scope}))
         try:
-            found = self.client.exchange(Secret(urlencode(answer)))
+            found = self.client.exchange(answer)
         except ExpiredError as error:
             return ExchangeFailed("lapsed", self._problem(error))
         except Network as error:
@@ -379,7 +378,7 @@ class Authorize:
         except Exception as error:  # noqa: BLE001 - shown
             return ExchangeFailed("refused", self._problem(error))
         self.subscription, self._until, self.error = found, None, None
-        with suppress(SmdError):  # what was granted is not lost where the utility does not say until when
+        with suppress(Exception):  # what was granted is not lost where the utility does not say until when
             self._until = _end_of(self.client.authorization(found))
         return Exchanged(Grant(found.id, found.scope.text))
 

@@ -103,15 +103,18 @@ def _body(scene: Scene) -> dict[str, Any]:
         case "blocked":
             return {"status": "Something is not set up yet.", "buttons": [button("go", "Look again", "primary")]} | _new_key(scene)
         case "ready":
-            begun = any(one.done_at is not None for one in scene.milestones)
-            return {"status": _counted(scene), "buttons": [button("go", "Go on" if begun else "Begin the tests", "primary"), checkup]}
+            passed = sum(one.done_at is not None for one in scene.milestones)
+            go = button("go", "Go on" if passed else "Begin the tests", "primary")
+            return {"status": f"{passed} of {len(scene.milestones)} passed. {_left(scene)}", "buttons": [go, checkup]}
         case "running":
             return {"status": f"Under way: {now} …"}
         case "failed":
-            return {"status": f"Not passed: {now}.", "buttons": [button("go", "Try again", "primary"), checkup]} | _asked(scene)
+            return {"status": f"Not passed: {now}. {_left(scene)}", "buttons": [button("go", "Try again", "primary"), checkup]} | _asked(
+                scene
+            )
         case "oauth":
             return {
-                "status": "The OAuth test needs you.",
+                "status": f"The OAuth test needs you. {_left(scene)}",
                 "lines": [
                     "Sign in to the utility's portal, and start the OAuth test there.",
                     "It sends your browser to the address that you registered for it. Nothing has to be there: copy the whole address.",
@@ -132,7 +135,8 @@ def _body(scene: Scene) -> dict[str, Any]:
                 "buttons": [button("cancel", "Cancel")],
             }
         case "token":
-            return {"status": "The registration access token is wanted."} | _asked(scene) | _portal(scene)
+            status = f"The registration access token is wanted. {_left(scene)}"
+            return {"status": status} | _asked(scene) | _portal(scene, "; it shows the token beside this milestone")
         case "done":
             code = "client = smd.Client(work.production, credentials)"
             then = "client.download_bulk" if scene.user_type == "self-access" else "smd.Authorize(client)"
@@ -142,10 +146,8 @@ def _body(scene: Scene) -> dict[str, Any]:
             }
 
 
-def _counted(scene: Scene) -> str:
-    passed = sum(one.done_at is not None for one in scene.milestones)
-    left = f"{scene.days_left} days left" if scene.days_left >= 0 else "the time for it is over: ask the utility, or register anew"
-    return f"{passed} of {len(scene.milestones)} passed; {left}."
+def _left(scene: Scene) -> str:
+    return f"{scene.days_left} days left." if scene.days_left >= 0 else "The time for it is over: ask the utility, or register anew."
 
 
 def _new_key(scene: Scene) -> dict[str, Any]:
@@ -164,8 +166,8 @@ def _asked(scene: Scene) -> dict[str, Any]:
     return {"field": {"name": "token", "label": label, "text": "Use this token"}}
 
 
-def _portal(scene: Scene) -> dict[str, Any]:
-    return {"link": {"text": "Open the utility's portal", "note": f"It is at {scene.portal}."}} if scene.portal else {}
+def _portal(scene: Scene, more: str = "") -> dict[str, Any]:
+    return {"link": {"text": "Open the utility's portal", "note": f"It is at {scene.portal}{more}."}} if scene.portal else {}
 
 
 def _of(one: Milestone | None) -> Problem | None:

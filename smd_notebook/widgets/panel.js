@@ -87,7 +87,7 @@ function render({ model, el }) {
     const words = make("label", "", label);
     const input = make("input");
     input.type = "password";
-    input.autocomplete = "off";
+    input.autocomplete = "one-time-code"; // "off" does not keep browsers from offering to save what is typed
     input.spellcheck = false;
     input.id = `smd-field-${++count}`;
     words.htmlFor = input.id;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from traceback import clear_frames
 from typing import Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -206,7 +207,7 @@ def _moment(at: float, zone: str | None, form: str) -> str:
 
 
 def problem_of(error: Exception, where: str) -> Problem:
-    """Say what an exception means.
+    """Say what an exception means, and empty its frames: a notebook that shows their variables would show codes and tokens.
 
     Parameters
     ----------
@@ -215,6 +216,10 @@ def problem_of(error: Exception, where: str) -> Problem:
     where : str
         Where a researcher finds it, such as ``"auth.error"``.
     """
+    one: BaseException | None = error
+    while one is not None:
+        clear_frames(one.__traceback__)
+        one = one.__context__
     if not isinstance(error, SmdError):
         return Problem(f"{type(error).__name__}: {redact(str(error))}", "you", f"{where} holds the exception.")
     side: Literal["you", "utility", "network"] = (
