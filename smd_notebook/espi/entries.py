@@ -74,6 +74,8 @@ class Matcher:
         # no prefix: an entry may declare its own, which is not known outside of it
         self._marker = f"<{self.name}/>"
         self._stencil: Stencil | None = None
+        self._tags = b"", b""
+        self._kept = b""
         self._tries = 2
 
     def begin(self, head: bytes) -> None:
@@ -81,8 +83,12 @@ class Matcher:
         found = _ROOT.match(head)
         self._root = found[1] if found else b""
 
-    def cut(self, rest: bytes) -> tuple[bytes, list[tuple[Stencil, list[tuple[str, ...]]]]]:
-        """Return the bytes with a marker in place of matched entries that follow each other; and the stencil and their texts, in order."""
+    def cut(self, rest: bytes, *, final: bool = False) -> tuple[bytes, list[tuple[Stencil, list[tuple[str, ...]]]]]:
+        """Return the bytes with a marker in place of matched entries that follow each other; and the stencil and their texts, in order.
+
+        What may be the beginning of one more is kept for the next time, unless these bytes are the last.
+        """
+        rest, self._kept = self._kept + rest, b""
         for _ in range(2):
             if self._stencil is not None:
                 between: list[str] = []
@@ -98,7 +104,12 @@ class Matcher:
                         groups[-1][1].append(match.groups())
                     done = match.end()
                 if groups:
-                    return self._marker.join([*between, text[done:]]).encode("latin-1"), groups
+                    last = text[done:].encode("latin-1")
+                    begin, end = self._tags
+                    safe = last.rfind(begin)
+                    if not final and safe >= 0 and last.find(end, safe) < 0:
+                        last, self._kept = last[:safe], last[safe:]
+                    return self._marker.join([*between, ""]).encode("latin-1") + last, groups
             if not self._make(rest):
                 break
         return rest, []
@@ -110,7 +121,9 @@ class Matcher:
         if self._tries <= 0 or not self._root or entry is None or len(runs) < _WORTH:
             return False
         self._tries -= 1
-        begin, end_tag = rest.rfind(entry[0][:-1], 0, runs[1].start()), b"</" + entry[1] + b"entry>"
+        self._tags = entry[0][:-1], b"</" + entry[1] + b"entry>"
+        start_tag, end_tag = self._tags
+        begin = rest.rfind(start_tag, 0, runs[1].start())
         end = rest.find(end_tag, runs[1].end())
         example = rest[begin : end + len(end_tag)]
         if begin < 0 or end < 0 or len(self._run.findall(example)) != 1:

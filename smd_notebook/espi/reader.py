@@ -206,7 +206,7 @@ class _Reader:
         rest, runs = self._cutter.cut(chunk, final=final)
         self._runs.extend(runs)
         if self._matcher is not None:
-            rest, alike = self._matcher.cut(rest)
+            rest, alike = self._matcher.cut(rest, final=final)
             self._alike.extend(alike)
         return self._parse(rest, final=False)
 

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from smd_notebook.espi.model import COLUMNS, MISSING, MISSING_SMALL, Readings
-from smd_notebook.espi.spots import WINDOW, Flags, Places, blank, integers, next_tags, stand, stands_at
+from smd_notebook.espi.spots import PIECE, WINDOW, Flags, Places, blank, integers, next_tags, stand, stands_at
 
 #: Element -> column; what is not here is not for the fast path.
 _LEAVES = {b"cost": "cost", b"quality": "quality", b"duration": "duration", b"start": "start", b"value": "value"}
@@ -35,7 +35,6 @@ _EXAMPLES = 6
 #: Beyond this a reading that never ends is no reading.
 _LONGEST_READING = 1 << 20
 _LESS_THAN, _RARE = ord("<"), ord("I")
-_LOWEST_BIT = np.array([0] + [(byte & -byte).bit_length() - 1 for byte in range(1, 256)])
 
 Columns = dict[str, npt.NDArray[Any]]
 
@@ -109,8 +108,7 @@ class Cutter:
     name = MARKER
 
     def __init__(self) -> None:
-        self._carry = b""
-        self._flags: Flags = np.empty(0, dtype=bool)
+        self._kept, self._until = b"", b""
 
     def cut(self, chunk: bytes, *, final: bool = False) -> tuple[bytes, list[Readings]]:
         """Return what the parser shall read, and the runs that the markers in it stand for, in order.
@@ -122,34 +120,42 @@ class Cutter:
         final : bool
             Whether they are the last.
         """
-        data = self._carry + chunk if self._carry else chunk
-        first = _FIRST.search(data)
-        if first is None:
-            safe = len(data) if final else _before_partial_tag(data, data.rfind(b"<"))
-            self._carry = data[safe:]
-            return data[:safe], []
-        tags = _tags(first[1])
-        if len(self._flags) < len(data):  # kept, because fresh memory costs more than what is done in it
-            self._flags = np.empty(len(data), dtype=bool)
-        found = _Readings(data, tags, self._flags[: len(data)])
-        safe = len(data)
-        if not final:
-            unfinished = len(data) - found.unfinished < _LONGEST_READING
-            safe = found.unfinished if unfinished else _before_partial_tag(data, data.rfind(b"<"))
-        self._carry = data[safe:]
-        marker = b"<" + first[1] + MARKER.encode() + b"/>"
-        pieces, runs, position = [], [], 0
-        for begin, end, readings in found.runs():
-            pieces += [data[position:begin], marker]
-            runs.append(readings)
-            position = end
-        pieces.append(data[position:safe])
+        pieces: list[bytes] = []
+        runs: list[Readings] = []
+        begin = 0
+        while self._kept:  # only what was begun is put together with its end, for a copy of all costs as much as what is done with it
+            end = chunk.find(self._until, begin) + len(self._until)
+            if end < len(self._until):
+                chunk, begin, self._kept = self._kept + chunk[begin:], 0, b""
+            else:
+                begun, self._kept = self._kept + chunk[begin:end], b""
+                self._cut(begun, 0, pieces, runs, final=False)
+                begin = end
+        self._cut(chunk, begin, pieces, runs, final=final)
         return b"".join(pieces), runs
 
-
-def _before_partial_tag(data: bytes, last: int) -> int:
-    """Return where the last tag begins if it is not complete yet, else the end."""
-    return last if last >= 0 and len(data) - last < _LONGEST_READING and data.find(b">", last) < 0 else len(data)
+    def _cut(self, data: bytes, position: int, pieces: list[bytes], runs: list[Readings], *, final: bool) -> None:
+        """Add what is left of the bytes from a position on, and the runs in them; keep what is not complete."""
+        unfinished, self._until = -_LONGEST_READING, b">"
+        if first := _FIRST.search(data, position):
+            tags = _tags(first[1])
+            found = _Readings(data, position, tags)
+            if len(data) - found.unfinished < _LONGEST_READING:
+                unfinished, self._until = found.unfinished, tags.close
+            marker = b"<" + first[1] + MARKER.encode() + b"/>"
+            for begin, end, readings in found.runs():
+                pieces += [data[position:begin], marker]
+                runs.append(readings)
+                position = end
+        safe = len(data)
+        if unfinished >= 0:
+            safe = unfinished
+        elif data.find(b">", last := data.rfind(b"<", position)) < 0 <= last and len(data) - last < _LONGEST_READING:
+            safe = last
+        if final:
+            safe = len(data)
+        pieces.append(data[position:safe])
+        self._kept = data[safe:]
 
 
 # -- proving -------------------------------------------------------------------------------------------------------------------------------
@@ -162,16 +168,16 @@ class _Readings:
     ----------
     data : bytes
         The piece.
+    position : int
+        Where it begins in earnest.
     tags : _Tags
         What tags look like.
-    flags : array of bool, shape (n_bytes,)
-        Room for one flag a byte.
     """
 
-    def __init__(self, data: bytes, tags: _Tags, flags: Flags) -> None:
+    def __init__(self, data: bytes, position: int, tags: _Tags) -> None:
         self._data, self._tags = data, tags
-        begins = _places_of(data, tags.open, flags)
-        n = int(np.searchsorted(begins, data.rfind(tags.close)))
+        begins = _places_of(data, position, tags.open)
+        n = int(np.searchsorted(begins, data.rfind(tags.close, position)))
         self.begins: Places = begins[:n]
         self.unfinished = int(begins[-1]) if n < len(begins) else -_LONGEST_READING
         self.ends: Places = np.zeros(n, dtype=np.intp)
@@ -233,35 +239,28 @@ class _Readings:
 
     def runs(self) -> list[tuple[int, int, Readings]]:
         """Return where each run begins and ends, and what it holds: proved readings with nothing but white space between them."""
+        if not self.proved.any():
+            return []
         begins, ends = self.begins, self.ends
-        columns: dict[str, Any] = {name: self._column(name) for name in COLUMNS}
+        columns: list[Any] = [self._column(name) for name in COLUMNS]
         if not self.proved.all():
             begins, ends = begins[self.proved], ends[self.proved]
-            columns = {name: column[self.proved] for name, column in columns.items()}
-        if not len(begins):
-            return []
+            columns = [column[self.proved] for column in columns]
         breaks = np.flatnonzero(~blank(self._data, ends[:-1], begins[1:] - ends[:-1])) + 1
         first = np.concatenate([[0], breaks])
         last = np.concatenate([breaks, [len(begins)]])
         places = zip(begins[first].tolist(), ends[last - 1].tolist(), first.tolist(), last.tolist(), strict=True)
-        return [
-            (begin, end, Readings(**{name: column[one:other] for name, column in columns.items()})) for begin, end, one, other in places
-        ]
+        return [(begin, end, Readings(*[column[one:other] for column in columns])) for begin, end, one, other in places]
 
 
-def _places_of(data: bytes, tag: bytes, flags: Flags) -> Places:
-    """Return where the start tags of readings seem to stand.
-
-    They are looked for by letters that are rare in a feed, and eight bytes at a time; where the first stands twice in eight bytes the
-    second is passed over, and left to the parser.
-    """
+def _places_of(data: bytes, position: int, tag: bytes) -> Places:
+    """Return where the start tags of readings seem to stand, by letters that are rare in a feed."""
     characters = np.frombuffer(data, dtype=np.uint8)
-    eights = np.packbits(np.equal(characters, _RARE, out=flags), bitorder="little")
-    some = np.flatnonzero(eights != 0)
-    places: Places = 8 * some + _LOWEST_BIT[eights[some]] - tag.index(_RARE)
-    places = places[np.searchsorted(places, 0) : np.searchsorted(places, len(data) - len(tag), side="right")]
-    # neither end tags nor blocks
-    is_tag: Flags = (characters[places] == _LESS_THAN) & (characters[places + len(tag) - len(b"Reading>")] == ord("R"))
+    pieces = [np.flatnonzero(characters[at : at + PIECE] == _RARE) + (at - tag.index(_RARE)) for at in range(position, len(data), PIECE)]
+    places: Places = np.concatenate(pieces)
+    places = places[np.searchsorted(places, position) : np.searchsorted(places, len(data) - len(tag), side="right")]
+    places = places[characters[places] == _LESS_THAN]  # not end tags
+    is_tag: Flags = characters[places + len(tag) - len(b"Reading>")] == ord("R")  # nor blocks
     return places[is_tag]
 
 
