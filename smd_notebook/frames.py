@@ -5,7 +5,7 @@ Below are raw integers and UTC seconds; above are physical values with a unit an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
@@ -19,7 +19,7 @@ from smd_notebook.errors import Finding, UnitError
 from smd_notebook.espi import codes
 from smd_notebook.espi.channels import concatenated, rows_of
 from smd_notebook.espi.merge import resolve, updated_of
-from smd_notebook.espi.model import LATEST, MISSING, MISSING_SMALL, Channel, Column, Document, Readings, SmallColumn
+from smd_notebook.espi.model import EMPTY, LATEST, MISSING, MISSING_SMALL, Channel, Column, Document, Readings, SmallColumn
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,11 +70,16 @@ _LISTS: dict[str, tuple[str, ...]] = {
     "currency": tuple(codes.CURRENCY.values()),
 }
 _LISTED = {column: set(names) for column, names in _LISTS.items()}
+#: Code of a quality, as an unsigned number, to its place in the list; -1 where there is none, and a mark for codes that are not listed.
+_STRANGE = -2
+_QUALITY_PLACES = np.full(1 << 16, _STRANGE, dtype=np.int8)
+_QUALITY_PLACES[list(codes.QUALITY)] = range(len(codes.QUALITY))
+_QUALITY_PLACES[MISSING_SMALL & 0xFFFF] = -1
 
 #: Integers up to this are exact as float64, and so are powers of ten up to the other.
 _EXACT = 1 << 53
 _EXACT_POWER = 22
-_NO_ROWS = np.empty(0, dtype=np.int64)
+_MICROSECONDS = 1_000_000
 #: No int64 times a power of ten beyond this is anything but 0 or infinite as float64.
 _FAR_POWER = 400
 #: Instants that a clock of today can mean, 1900 to 2200 [s since 1970-01-01T00:00Z]; others are told of and left missing.
@@ -83,15 +88,11 @@ _EARLIEST = -2_208_988_800
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """A channel's readings as they go into a frame: rows chosen and ordered, the zone known.
-
-    `order` has shape (n,): the row's place in document order.
-    """
+    """A channel's readings as they go into a frame: rows chosen and ordered, the zone known."""
 
     channel: Channel
     readings: Readings
     zone: str
-    order: npt.NDArray[np.int64]
 
 
 # -- zones -----------------------------------------------------------------------------------------------------------------------------
@@ -113,7 +114,7 @@ def stated_zone(channel: Channel, tz: str | None = None) -> tuple[str | None, li
 
 def _span(channel: Channel) -> tuple[int, int] | None:
     """Return when the first and the last reading begin [s since 1970-01-01T00:00Z], of those whose time can be meant."""
-    start = np.concatenate([_NO_ROWS, *(block.readings.start for block in channel.blocks)])
+    start = concatenated(channel).start
     start = start[(start >= _EARLIEST) & (start <= LATEST)]
     return (int(start.min()), int(start.max())) if len(start) else None
 
@@ -162,31 +163,25 @@ def series_of(document: Document, zones: Sequence[str], *, keep: bool = False) -
     """
     found: list[Series] = []
     findings: list[Finding] = []
-    places = _places(document)
     for channel, zone in zip(document.channels, zones, strict=True):
         readings = _with_quality(_in_range(concatenated(channel), channel, findings), channel, findings)
-        sizes = [len(block.readings) for block in channel.blocks]
-        skipped = np.array([places[id(block)] for block in channel.blocks], dtype=np.int64) - np.cumsum([0, *sizes[:-1]])[: len(sizes)]
-        order = np.arange(len(readings)) + np.repeat(skipped, sizes)
         if not keep:
             rows, conflicts = resolve(readings, updated_of(channel))
             findings += _duplicates(readings, rows, conflicts, channel)
             if len(rows) != len(readings) or not bool((rows[1:] > rows[:-1]).all()):
-                readings, order = rows_of(readings, rows), order[rows]
-        found.append(Series(channel, readings, zone, order))
+                readings = rows_of(readings, rows)
+        found.append(Series(channel, readings, zone))
     return found, findings
 
 
-def _places(document: Document) -> dict[int, int]:
-    """Return the place in document order of each block's first reading."""
+def _in_document_order(series: Sequence[Series], document: Document) -> npt.NDArray[np.intp]:
+    """Return the rows of series that keep all readings, in the order of the document."""
     sources = {source: place for place, source in enumerate(document.sources)}
-    blocks = [block for channel in document.channels for block in channel.blocks]
-    blocks.sort(key=lambda block: (sources.get(block.entry.source, 0), block.entry.number))
-    places, place = {}, 0
-    for block in blocks:
-        places[id(block)] = place
-        place += len(block.readings)
-    return places
+    blocks = [block for one in series for block in one.channel.blocks]
+    keys = [(sources.get(block.entry.source, 0), block.entry.number) for block in blocks]
+    ranks = np.empty(len(blocks), dtype=np.intp)
+    ranks[sorted(range(len(blocks)), key=keys.__getitem__)] = np.arange(len(blocks))
+    return np.argsort(np.repeat(ranks, [len(block.readings) for block in blocks]), kind="stable")
 
 
 def _in_range(readings: Readings, channel: Channel, findings: list[Finding]) -> Readings:
@@ -245,7 +240,8 @@ def scaled(raw: Column, power: int, factor: Fraction = Fraction(1)) -> npt.NDArr
     ratio = factor * Fraction(10) ** power
     over, under = ratio.numerator, ratio.denominator
     missing = raw == MISSING
-    largest = int(np.abs(raw[~missing]).max(initial=0))
+    whole = not missing.any()
+    largest = int(np.abs(raw if whole else raw[~missing]).max(initial=0))
     if max(largest, 1) * over <= _EXACT and under <= _EXACT:
         values = raw * over / np.float64(under)
     elif largest <= _EXACT and under == 1 and (factor == 1 and power <= _EXACT_POWER):
@@ -254,7 +250,7 @@ def scaled(raw: Column, power: int, factor: Fraction = Fraction(1)) -> npt.NDArr
         values = raw / np.float64(under)
     else:
         values = np.array([quotient(int(one) * over, under) for one in np.where(missing, 0, raw).tolist()], dtype=np.float64)
-    return np.where(missing, np.nan, values)
+    return values if whole else np.where(missing, np.nan, values)
 
 
 def quotient(over: int, under: int) -> float:
@@ -294,7 +290,7 @@ def tidy(
     raw : bool
         Whether to add `raw_value` and `power_of_ten`.
     in_order : bool
-        Whether rows stand in document order, all channels together; else by channel, then start.
+        Whether rows stand in document order, all channels together, where all readings are kept; else by channel, then start.
     tz : str, optional
         The zone that was asked for; a frame without rows is in it, too.
 
@@ -310,14 +306,12 @@ def tidy(
     columns: dict[str, Any] = {}
 
     def column(name: Literal["start", "duration", "quality", "tou", "tier", "cpp"]) -> Any:
-        empty = np.empty(0, dtype=np.int16 if name in ("quality", "tou", "tier", "cpp") else np.int64)
-        return np.concatenate([empty, *(getattr(one.readings, name) for one in series)])
+        return _end_to_end([getattr(one.readings, name) for one in series], getattr(EMPTY, name))
 
     def repeated(name: str, values: Sequence[str | None]) -> pd.Categorical:
         dtype, places = _listed(name, _others(name, [value for value, n in zip(values, counts, strict=True) if n]))
-        return pd.Categorical.from_codes(
-            np.repeat(np.array([places.get(value, -1) for value in values], dtype=np.int16), counts), dtype=dtype
-        )
+        found = np.array([places.get(value, -1) for value in values], dtype=_dtype_of(places))
+        return pd.Categorical.from_codes(np.repeat(found, counts), dtype=dtype, validate=False)
 
     def strings(values: Sequence[str]) -> Any:
         return strings_of(np.array(values, dtype=object)).repeat(counts)
@@ -333,27 +327,31 @@ def tidy(
     known = start != MISSING
     columns["start"] = _instants(start, known, shown)
     columns["end"] = _instants(start + duration, known, shown)
-    columns["duration"] = duration.astype("timedelta64[s]").astype("timedelta64[us]")
-    columns["value"] = np.concatenate([np.empty(0), *(values_of(one, unit) for one in series)])
+    columns["duration"] = (duration * _MICROSECONDS).view("timedelta64[us]")
+    columns["value"] = _end_to_end([values_of(one, unit) for one in series], np.empty(0))
     columns["unit"] = repeated("unit", [(unit or one.channel.unit) if one.channel.unit else None for one in series])
     columns["quality"] = _qualities(column("quality"))
     columns["tou"] = _small_integers(column("tou"))
     columns["tou_name"] = _tou_names(column("tou"), document)
     columns["tier"] = _small_integers(column("tier"))
     columns["cpp"] = _small_integers(column("cpp"))
-    columns["cost"] = np.concatenate([np.empty(0), *(costs_of(one) for one in series)])
+    columns["cost"] = _end_to_end([costs_of(one) for one in series], np.empty(0))
     columns["currency"] = repeated("currency", [one.channel.currency for one in series])
     if raw:
-        values = np.concatenate([np.empty(0, dtype=np.int64), *(one.readings.value for one in series)])
+        values = np.concatenate([EMPTY.value, *(one.readings.value for one in series)])
         columns["raw_value"] = _integers(values, values == MISSING, "Int64") if (values == MISSING).any() else values
         columns["power_of_ten"] = np.repeat(
             np.clip([_power(one) for one in series], MISSING_SMALL, -MISSING_SMALL - 1).astype(np.int16), counts
         )
-    frame = pd.DataFrame(columns)
+    frame = pd.DataFrame(columns, copy=False)  # nobody else has them
     if in_order and len(series) > 1:
-        order = np.concatenate([one.order for one in series])
-        frame = frame.iloc[np.argsort(order, kind="stable")].reset_index(drop=True)
+        frame = frame.iloc[_in_document_order(series, document)].reset_index(drop=True)
     return frame
+
+
+def _end_to_end(parts: Sequence[npt.NDArray[Any]], empty: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the parts one after another; one alone as it is."""
+    return parts[0] if len(parts) == 1 else np.concatenate([empty, *parts])
 
 
 def _power(one: Series) -> int:
@@ -389,8 +387,9 @@ def costs_of(one: Series) -> npt.NDArray[np.float64]:
 def _instants(seconds: Column, known: npt.NDArray[np.bool_], zone: str) -> pd.DatetimeIndex:
     import pandas as pd
 
-    stamps = np.where(known, seconds, 0).astype("datetime64[s]").astype("datetime64[us]")
-    stamps[~known] = np.datetime64("NaT", "us")
+    stamps = (seconds * _MICROSECONDS).view("datetime64[us]")
+    if not known.all():
+        stamps[~known] = np.datetime64("NaT", "us")
     return pd.DatetimeIndex(stamps, tz="UTC").tz_convert(zone)
 
 
@@ -412,16 +411,23 @@ def _listed(column: str, others: tuple[str, ...]) -> tuple[pd.CategoricalDtype, 
     return pd.CategoricalDtype(pd.Index(names, dtype=object).astype("str")), {name: place for place, name in enumerate(names)}
 
 
+def _dtype_of(places: Mapping[Any, int]) -> np.dtype[np.signedinteger[Any]]:
+    """Return the type that pandas gives to the codes of so many categories."""
+    return np.min_scalar_type(-len(places) - 2)
+
+
 def _qualities(column: SmallColumn) -> pd.Categorical:
     import pandas as pd
 
-    known = list(codes.QUALITY)
-    others = sorted(set(np.unique(column).tolist()) - set(known) - {int(MISSING_SMALL)})
-    listed = np.array(known + others, dtype=np.int64)
-    places = np.full(1 << 16, -1, dtype=np.int16)
-    places[listed & 0xFFFF] = np.arange(len(listed))
-    dtype = categories_of("quality", [f"quality{code}" for code in others])
-    return pd.Categorical.from_codes(places[column.view(np.uint16)], dtype=dtype)
+    places = _QUALITY_PLACES[column.view(np.uint16)]
+    others = np.unique(column[places == _STRANGE]).tolist()
+    dtype, listed = _listed("quality", _others("quality", [f"quality{code}" for code in others]))
+    if others:
+        table = _QUALITY_PLACES.astype(_dtype_of(listed))
+        for code in others:
+            table[code & 0xFFFF] = listed[f"quality{code}"]
+        places = table[column.view(np.uint16)]
+    return pd.Categorical.from_codes(places, dtype=dtype, validate=False)
 
 
 def strings_of(values: npt.NDArray[np.object_]) -> Any:

@@ -255,6 +255,12 @@ def test_codes_that_no_list_has_come_behind_the_list() -> None:
     assert list(frame["quality"].cat.categories)[:-1] == list(CATEGORIES["quality"])
 
 
+def test_each_unlisted_quality_keeps_its_own_number() -> None:
+    given = [99, 100, 7, -5, 99]
+    readings = "".join(reading(START + 900 * k, 1, quality=code) for k, code in enumerate(given))
+    assert frame_of(small(readings))["quality"].tolist() == ["quality99", "quality100", "manually_edited", "quality-5", "quality99"]
+
+
 def test_raw_columns() -> None:
     frame = frame_of(small(reading(START, 1067300), reading(START + 3600, -5), power=-3), raw=True)
     assert list(frame.columns[18:]) == ["raw_value", "power_of_ten"]
