@@ -190,8 +190,10 @@ class _Reader:
                 if len(head) < _ENOUGH:
                     continue
                 chunk, begun = self._begin(head), True
+                head = head[:_ENOUGH]
             if self._take(chunk):
                 return
+            del chunk  # so that the next takes its place in memory
         if not head:
             raise NotEspiError("the file is empty", source=self._handle.name)
         if not begun and self._take(self._begin(head)):

@@ -27,7 +27,7 @@ MAX_RATIO = 250
 FREE_RATIO_BYTES = 64 << 20
 MAX_NESTED_BYTES = 1 << 30
 MAX_NESTING = 2
-CHUNK = 1 << 21
+CHUNK = 1 << 22
 
 _ZIP, _EMPTY_ZIP, _GZIP = b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b"
 _TAKES = "smd.read takes a path, a glob, a directory, a list of them, bytes, an open file, or what client.download returns."
@@ -71,6 +71,7 @@ class Handle:
                     total += len(data)
                     self._bound(total)
                     yield data
+                    del data  # so that the next takes its place in memory
         except (zipfile.BadZipFile, EOFError, zlib.error, gzip.BadGzipFile, NotImplementedError) as error:
             what = (
                 "uses a compression that Python cannot unpack" if isinstance(error, NotImplementedError) else "is damaged or was cut short"
