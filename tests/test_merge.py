@@ -134,6 +134,20 @@ def test_readings_that_only_their_values_tell_apart_never_depend_on_the_order() 
     assert len(found) == 1
 
 
+@given(st.lists(st.integers(-50, 50).map(lambda n: 10 * n) | st.integers(-(10**9), 10**9), min_size=2, max_size=6), st.integers(1, 6))
+def test_readings_that_only_their_values_tell_apart_never_depend_on_the_power_of_ten(values: list[int], power: int) -> None:
+    """A feed that is merged or written may hold the same amounts as other integers."""
+
+    def stands(amounts: list[int]) -> int:
+        same = [np.full(len(amounts), one) for one in (START, 3600)]
+        small = [np.full(len(amounts), MISSING_SMALL, dtype=np.int16)] * 4
+        readings = Readings(*same, np.array(amounts), np.full(len(amounts), MISSING), *small)
+        return amounts[int(resolve(readings, np.zeros(len(amounts)))[0][0])]
+
+    assert stands([value * 10**power for value in values]) == stands(values) * 10**power
+    assert stands(values[::-1]) == stands(values)
+
+
 def test_the_same_value_with_another_quality_is_no_conflict() -> None:
     feed = read(one_hour(100, quality=19), one_hour(100, quality=8))
     frame = feed.tidy()

@@ -80,7 +80,8 @@ def resolve(readings: Readings, updated: npt.NDArray[np.float64]) -> tuple[npt.N
     start, duration, value = readings.start, readings.duration, readings.value
     if len(start) < 2 or bool((start[1:] > start[:-1]).all() and start[0] != MISSING):
         return np.arange(len(start)), np.zeros(len(start), dtype=np.int64)
-    order = np.lexsort((_hash(readings), _rank(readings), updated, value != MISSING, duration, start))
+    # the value comes in once more, as amounts that differ by a power of ten alone have the same hash
+    order = np.lexsort((value, _hash(readings), _rank(readings), updated, value != MISSING, duration, start))
     order = np.concatenate([order[start[order] != MISSING], np.flatnonzero(start == MISSING)])
     same = (start[order][1:] == start[order][:-1]) & (duration[order][1:] == duration[order][:-1]) & (start[order][1:] != MISSING)
     last = np.append(~same, True)
@@ -100,10 +101,14 @@ def _rank(readings: Readings) -> npt.NDArray[np.int16]:
 
 
 def _hash(readings: Readings) -> npt.NDArray[np.uint64]:
-    """Return a hash of what each reading says, the same on every machine."""
+    """Return a hash of what each reading says, the same on every machine and in whatever power of ten the amounts are held."""
     mixed = np.zeros(len(readings), dtype=np.uint64)
     for name in COLUMNS:
-        mixed = (mixed ^ getattr(readings, name).astype(np.int64).view(np.uint64)) * _MIX
+        column = getattr(readings, name).astype(np.int64)
+        if name == "value":
+            for zeros in (16, 8, 4, 2, 1):  # any number of zeros at the end
+                column = np.where(column % 10**zeros == 0, column // 10**zeros, column)
+        mixed = (mixed ^ column.view(np.uint64)) * _MIX
         mixed ^= mixed >> np.uint64(29)
     return mixed
 
