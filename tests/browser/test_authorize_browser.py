@@ -126,6 +126,41 @@ def test_time_runs_out_and_an_answer_is_pasted(form: Callable[..., Desk]) -> Non
     it.check()
 
 
+#: One of each state, whatever leads there, by its name.
+STATES = """
+from dataclasses import fields
+from smd_notebook.access import stations
+from smd_notebook.espi.resources import Secret
+from smd_notebook.widgets.wording import NAMES, shown
+
+problem = stations.Problem(
+    "The utility refused the certificate (InvalidClientCertificate)", "utility", "Ask whether it is registered.",
+    (("correlation id", "0123456789abcdef0123456789abcdef0123456789abcdef"),),
+)
+given = {
+    "problem": problem, "problems": (problem, problem), "grant": stations.Grant("1"), "kind": "certificate",
+    "token": Secret("x"), "code": Secret("x"), "deadline": 4e9, "subscription": "1",
+}
+states = {name: kind(**{one.name: given[one.name] for one in fields(kind) if one.name in given}) for kind, name in NAMES.items()}
+print(*states)
+"""
+
+
+def test_every_state_on_a_narrow_screen(form: Callable[..., Desk]) -> None:
+    """What is long is broken, and there is one thing to do first, unless the form is at work or done."""
+    it = form(width=400)
+    names = it.ask(STATES).split()
+    assert len(names) > 15
+    for name in names:
+        it.ask(f"auth._panel.show(shown(states[{name!r}], auth._around()))")
+        api.expect(it.panel).to_have_attribute("data-state", name)
+        it.shot(f"state-{name}")
+        assert it.panel.evaluate(STICKS_OUT) == [], name
+        busy = it.panel.get_attribute("aria-busy") == "true"
+        assert it.panel.locator(".smd-primary").count() == (0 if busy or name in ("authorized", "refreshing") else 1), name
+    it.check()
+
+
 @pytest.fixture
 def hub(place: tuple[Path, str], tmp_path: Path) -> Iterator[tuple[Path, str]]:
     """Run JupyterLab as a hub does, where it does not run so anyway."""
