@@ -11,6 +11,7 @@ import socket
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -19,9 +20,11 @@ import pytest
 
 import smd_notebook as smd
 from smd_notebook.access import flow
+from smd_notebook.access.stations import Awaiting
 from smd_notebook.espi.resources import Secret
 from smd_notebook.widgets.authorize import Authorize
 from smd_notebook.widgets.receivers import Loopback, PasteBack, ProxiedLoopback, receiver_for
+from smd_notebook.widgets.wording import Around, shown
 
 
 @pytest.fixture
@@ -525,6 +528,14 @@ def test_no_secret_in_the_frames_of_an_error(utility: smd.Sandbox, fault: str) -
 
 
 # -- receivers -------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("at", "says"), [("2026-01-15T08:06Z", "0:06 PST"), ("2026-07-15T16:30Z", "9:30 PDT"), ("2026-01-15T18:05Z", "10:05 PST")]
+)
+def test_the_time_is_read_as_a_clock(at: str, says: str) -> None:
+    state = Awaiting(Secret("x"), datetime.fromisoformat(at).timestamp())
+    assert shown(state, Around(smd.custodians.PGE))["status"] == f"Waiting for the customer, until {says}."
 
 
 def test_the_listener_takes_answers_only_and_echoes_nothing(capfd: pytest.CaptureFixture[str]) -> None:

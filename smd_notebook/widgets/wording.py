@@ -203,7 +203,7 @@ def _granted(around: Around) -> list[str]:
 
 
 def _moment(at: float, zone: str | None, form: str) -> str:
-    return datetime.fromtimestamp(at, ZoneInfo(zone or "UTC")).strftime(form).lstrip("0")
+    return datetime.fromtimestamp(at, ZoneInfo(zone or "UTC")).strftime(form).removeprefix("0")
 
 
 def problem_of(error: Exception, where: str) -> Problem:
