@@ -212,7 +212,7 @@ class Onboarding:
         return self._panel.bundle(
             f"<Onboarding: {self._production.title}>\n"
             "Without buttons: `work.go()` and `await work.wait()`, then print(work), which says what is wanted; "
-            "work.paste(getpass.getpass()) takes it.",
+            "work.link is what to open, and work.paste(getpass.getpass()) takes what is asked for.",
             **more,
         )
 

@@ -58,6 +58,7 @@ function render({ model, el }) {
 
   const steps = (rows) => {
     const list = make("ol", "smd-steps");
+    list.setAttribute("role", "list"); // Safari takes one without numbers for none
     for (const { mark, text, note, state } of rows) {
       const row = make("li");
       row.dataset.state = state;
