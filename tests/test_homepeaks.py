@@ -50,8 +50,8 @@ def cohort_of(sources: Any, path: Path) -> smd.Cohort:
 
 @pytest.fixture(scope="module")
 def homes(tmp_path_factory: pytest.TempPathFactory) -> smd.Cohort:
-    """Return the imports of 23 homes, of quarter hours and of hours; of the second, two days are missing."""
-    sources = [home(number) if number != 1 else holed(1, 96, 288) for number in range(23)]
+    """Return the imports of 13 homes, of quarter hours and of hours; of the second, two days are missing."""
+    sources = [home(number) if number != 1 else holed(1, 96, 288) for number in range(13)]
     cohort = cohort_of(sources, tmp_path_factory.mktemp("cohort") / "homes.zarr")
     return cohort.select(service="electricity", flow="delivered")
 
@@ -86,8 +86,8 @@ def test_coincidence_of_intervals_as_they_are(homes: smd.Cohort) -> None:
 
 def test_what_does_not_fit_in_memory_is_read_again(homes: smd.Cohort, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, curve = homes.coincidence("1h"), homes.coincidence_curve("1h", subsets=3)
-    for limit in (0, 40_000):  # nothing, and the first block
-        monkeypatch.setattr(homepeaks, "_KEEP", limit)
+    for limit in (0, 20_000):  # nothing, and the first block
+        monkeypatch.setattr(homepeaks, "KEEP", limit)
         assert_same(homes.coincidence("1h"), whole)
         pd.testing.assert_frame_equal(homes.coincidence_curve("1h", subsets=3), curve)
 
@@ -103,8 +103,8 @@ def test_refused_groups(homes: smd.Cohort, tmp_path: Path) -> None:
             homes.coincidence("1h", **options)
     with pytest.raises(ConfigurationError, match="two meters"):
         homes.select(usage_point=homes.meters["usage_point"][0]).coincidence("1h")
-    for curve in ({"sizes": [24]}, {"sizes": []}, {"sizes": [0, 2]}, {"subsets": 0}):
-        with pytest.raises(ConfigurationError, match="from 1 to 23"):
+    for curve in ({"sizes": [14]}, {"sizes": []}, {"sizes": [0, 2]}, {"subsets": 0}):
+        with pytest.raises(ConfigurationError, match="from 1 to 13"):
             homes.coincidence_curve("1h", **curve)
 
 
@@ -116,24 +116,24 @@ def test_the_curve_is_the_coincidence_of_each_group(homes: smd.Cohort) -> None:
     whole = homes.select(homes.meters["coverage"].to_numpy() == 1)
     frame = smd.resample(whole.tidy(), "1h")
     points = whole.meters["usage_point"].to_numpy()
-    curve = whole.coincidence_curve("1h", sizes=[1, 2, 7, 22], subsets=5, seed=3).set_index("meters")
+    curve = whole.coincidence_curve("1h", sizes=[1, 2, 7, 12], subsets=5, seed=3).set_index("meters")
     rng = np.random.default_rng(3)
-    places = [rng.permutation(22) for _ in range(5)]
-    for size in (2, 7, 22):
+    places = [rng.permutation(12) for _ in range(5)]
+    for size in (2, 7, 12):
         found = [coincidence(frame[frame["usage_point"].isin(points[place < size])]).set_index("metric")["value"] for place in places]
         each = np.array([one["group_max"] for one in found]) / size
         row = curve.loc[size]
         np.testing.assert_allclose([row["mean"], row["p10"], row["p90"]], [each.mean(), *np.quantile(each, [0.1, 0.9])], rtol=1e-9)
         np.testing.assert_allclose(row["coincidence_factor"], np.mean([one["coincidence_factor"] for one in found]), rtol=1e-9)
     assert curve.loc[1, "coincidence_factor"] == pytest.approx(1)
-    assert curve.loc[22, "p10"] == pytest.approx(curve.loc[22, "p90"])
+    assert curve.loc[12, "p10"] == pytest.approx(curve.loc[12, "p90"])
     assert curve["mean"].is_monotonic_decreasing
     assert (curve["unit"] == "W").all()
 
 
 def test_default_sizes_and_seeds(homes: smd.Cohort) -> None:
     curve = homes.coincidence_curve("1h", subsets=2)
-    assert curve["meters"].tolist() == [1, 2, 5, 10, 20, 23]
+    assert curve["meters"].tolist() == [1, 2, 5, 10, 13]
     pd.testing.assert_frame_equal(curve, homes.coincidence_curve("1h", subsets=2))
     assert curve["mean"][0] != homes.coincidence_curve("1h", subsets=2, seed=1)["mean"][0]
     # two days of one home are missing: they count for nobody

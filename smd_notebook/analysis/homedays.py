@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from smd_notebook.analysis.homerows import tidy_rows
+from smd_notebook.analysis.homerows import KEEP, tidy_rows
 from smd_notebook.analysis.homestore import Store
 from smd_notebook.analysis.profiles import slot_length
 from smd_notebook.analysis.series import series_of
@@ -46,14 +47,19 @@ def days_of(path: str, how: Shaping, table: str, rows: list[dict[str, Any]]) -> 
     return Days(calendar, usable, shapes[usable], {one.zone for one in found}, {one.rate_unit for one in found})
 
 
-def typical_days_of(blocks: Callable[[], Iterator[Days]], tried: Sequence[int], how: Shaping, sample: int, seed: int) -> TypicalDays:
-    """Return typical days from a sample of all days; what is read is the same twice."""
+def typical_days_of(blocks: Callable[[int], Iterator[Days]], tried: Sequence[int], how: Shaping, sample: int, seed: int) -> TypicalDays:
+    """Return typical days from a sample of all days; `blocks` yields all meters but for those of the first so many blocks."""
     if sample < 1:
         raise ConfigurationError("sample is a number of days, 1 or more", hint="sample=5_000")
     rng = np.random.default_rng(seed)
     drawn, shapes = np.empty(0), np.empty((0, 0))
     channels, zones, units = 0, set[str](), set[str]()
-    for block in blocks():
+    kept: list[Days] = []
+    size = 0
+    for block in blocks(0):
+        size += block.shapes.nbytes
+        if size <= KEEP:
+            kept.append(block)
         # the days with the lowest of numbers that are drawn for all of them
         drawn = np.concatenate([drawn, rng.random(len(block.shapes))])
         shapes = np.concatenate([shapes.reshape(-1, block.shapes.shape[1]), block.shapes])
@@ -65,7 +71,7 @@ def typical_days_of(blocks: Callable[[], Iterator[Days]], tried: Sequence[int], 
         check_units(units)
     _, centre, scores = choose(shapes, tried, seed)
     parts = []
-    for block in blocks():
+    for block in chain(kept, blocks(len(kept))):
         label = (np.square(centre).sum(axis=1) - 2 * block.shapes @ centre.T).argmin(axis=1)
         cluster, rse = np.full(len(block.calendar), -1), np.full(len(block.calendar), np.nan)
         cluster[block.usable], rse[block.usable] = label, errors(block.shapes, label, centre)

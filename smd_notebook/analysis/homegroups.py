@@ -169,7 +169,7 @@ class Together(Meters):
             frame = joined([tidy_rows(self._store, *piece) for piece in self._pieces()])
             return typical_days(frame, tried, slot=slot, normalise=normalise, demin=demin, min_coverage=min_coverage, seed=seed)
         pieces = [(str(self._store.path), how, *piece) for piece in self._pieces()]
-        return typical_days_of(lambda: in_order(days_of, pieces, client=client, processes=processes), tried, how, sample, seed)
+        return typical_days_of(lambda skip: in_order(days_of, pieces[skip:], client=client, processes=processes), tried, how, sample, seed)
 
     def compare_tariffs(
         self,

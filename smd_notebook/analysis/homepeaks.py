@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 
 from smd_notebook.analysis.bins import resample
 from smd_notebook.analysis.edges import distinct
-from smd_notebook.analysis.homerows import tidy_rows
+from smd_notebook.analysis.homerows import KEEP, tidy_rows
 from smd_notebook.analysis.homestore import Store
 from smd_notebook.analysis.loads import aligned, check_apart, highest, own_peaks, peaks_table, rates_at, unlike
 from smd_notebook.analysis.series import Series, series_of
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Rates", "coincidence_of", "curve_of", "rates_of"]
 
-_KEEP = 2**26  # bytes of rates that are kept for the second pass; what is beyond is read again
 _SPREAD = (0.1, 0.5, 0.9)
 
 
@@ -75,7 +75,7 @@ class _Together:
         for block in blocks(0):
             self._add(block)
             size += block.matrix.nbytes
-            if size <= _KEEP:
+            if size <= KEEP:
                 self._kept.append(block)
         if len(self.meters) < 2:
             raise ConfigurationError("coincidence needs two meters or more", hint="See cohort.meters for what is selected.")
@@ -103,9 +103,8 @@ class _Together:
 
     def again(self) -> Iterator[Floats]:
         """Yield the rates of all meters once more, at the instants that count."""
-        yield from (block.at(self.times) for block in self._kept)
-        if sum(len(block.meters) for block in self._kept) < len(self.meters):
-            yield from (block.at(self.times) for block in self._blocks(len(self._kept)))
+        for block in chain(self._kept, self._blocks(len(self._kept))):
+            yield block.at(self.times)
 
 
 def coincidence_of(blocks: Blocks, min_share: float) -> pd.DataFrame:

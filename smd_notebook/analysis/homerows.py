@@ -15,8 +15,10 @@ from smd_notebook.espi import codes
 from smd_notebook.espi.model import MISSING
 from smd_notebook.frames import categories_of, scaled
 
-__all__ = ["applied", "bins_to_add", "curve_at", "groups_of", "joined", "meters_of", "tidy_rows"]
+__all__ = ["KEEP", "applied", "bins_to_add", "curve_at", "groups_of", "joined", "meters_of", "tidy_rows"]
 
+#: Bytes that are kept where meters are gone through twice; what is beyond is read again.
+KEEP = 2**26
 _LABELS = ("usage_point", "channel", "service", "measure", "flow", "unit", "interval", "zone")
 
 
