@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -203,3 +204,22 @@ def test_told_too_early_is_asked_again(world: World) -> None:
     world.utility.faults.add("accepted", path="*/Batch/Bulk/*", skip=1, times=1)
     world.same(world.bulk(world.listener()))
     assert sum(one.path.endswith("/Batch/Bulk/50098") for one in world.utility.requests) == 3
+
+
+def test_what_went_astray_is_asked_for_again_on_request(world: World) -> None:
+    with pytest.raises(NotReady, match="anew=True"):
+        world.bulk(smd.inbox.Paste(), timeout=0)
+    world.utility.wait_for_notices(1)  # which nobody took
+    world.same(world.bulk(world.listener(), anew=True))
+    assert sum(one.status == 202 for one in world.utility.requests) == 2
+    world.same(world.bulk(smd.inbox.Paste(), timeout=0, anew=True))  # what is there is not asked for
+
+
+def test_the_bulk_id_is_that_of_ones_own_authorization(world: World) -> None:
+    world.client.credentials = replace(world.client.credentials, bulk_id=None)
+    world.same(world.bulk(world.listener()))
+    with smd.Sandbox(households=["apartment"]) as utility:  # where nobody gave one
+        gate = RateGate(utility.custodian.limits, vendor="none", client_id="none", folder=world.to / "gate")
+        client = smd.Client(utility.custodian, replace(utility.credentials, bulk_id=None), store=MemoryStore(), gate=gate)
+        with client.session, pytest.raises(ConfigurationError, match="no authorization names one"):
+            client.download_bulk(None, JANUARY, MARCH, inbox=smd.inbox.Paste(), to=world.to / "raw")

@@ -12,6 +12,7 @@ import stat
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
@@ -276,9 +277,18 @@ def test_small_resources(utility, client):
     assert client.status().used_day >= 0
 
 
-def test_what_settings_are_missing_is_said(utility, client):
-    from dataclasses import replace
+@pytest.mark.parametrize("written", ["ApplicationInformation", "applicationInformation", "APPLICATIONINFORMATION"])
+def test_the_applications_number_is_found_however_it_is_written(utility, client, written):
+    consented(client, utility)
+    known = utility.describe()["application_information_id"]
+    data = client._data(client.tokens.client, "Authorization").decode()
+    assert f"/ApplicationInformation/{known}" in data
+    client._data = lambda *_, **__: data.replace("/ApplicationInformation/", f"/{written}/").encode()
+    client.credentials = replace(client.credentials, third_party_id=None)
+    assert client._application_id() == known
 
+
+def test_what_settings_are_missing_is_said(utility, client):
     bare = Client(utility.custodian, replace(utility.credentials, redirect_uri=None, registration_token=None), store=MemoryStore())
     with pytest.raises(ConfigurationError, match="redirect"):
         bare.authorization_url()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -15,7 +15,15 @@ import smd_notebook as smd
 from smd_notebook.access.limits import RateGate
 from smd_notebook.access.registration import Registration, UserType
 from smd_notebook.access.stores import MemoryStore
-from smd_notebook.errors import ConfigurationError, StateMismatch
+from smd_notebook.errors import (
+    CertificateRejected,
+    ConfigurationError,
+    Denied,
+    Expired,
+    Network,
+    SmdError,
+    StateMismatch,
+)
 
 CONNECTIVITY = ["certificate", "token", "service-status", "sample-data"]
 LAST = ["application-information", "production"]
@@ -112,6 +120,87 @@ def test_each_failure_is_explained_and_made_up_for(world: World, fault: str, pat
     assert [one.name for one in registration.milestones if one.problem] == [milestone]  # kept between days
     registration.run()
     assert registration.done, registration
+
+
+STOPS = {
+    "token": "*/token",
+    "service-status": "*/ReadServiceStatus",
+    "sample-data": "*/DownloadSampleData",
+    "application-information": "*/ApplicationInformation/*",
+    "production": "/datacustodian/oauth/v2/token",
+}
+
+
+@pytest.mark.parametrize("user_type", get_args(UserType))
+def test_each_user_type_is_interrupted_at_each_test_and_goes_on_another_day(world: World, user_type: UserType) -> None:
+    first = f"http://127.0.0.1:9/scope?scope=FB%3D4_5_15&ThirdPartyID={world.credentials.third_party_id}"
+    for milestone, path in STOPS.items():
+        world.utility.faults.clear()
+        world.utility.faults.add("unauthorized", path=path, times=None)
+        registration = world.registration(user_type)
+        before = done(registration)
+        registration.run()
+        if registration.milestones[len(done(registration))].name == "oauth":
+            registration.finish_oauth(world.utility.consent(registration.begin_oauth(first)))
+        (failed,) = (one for one in registration.milestones if one.problem)
+        assert failed.name == milestone
+        assert failed.advice
+        assert done(registration)[: len(before)] == before
+        assert not registration.done
+    asked = len(world.utility.requests)
+    world.utility.faults.clear()
+    registration = world.registration(user_type)
+    registration.run()
+    assert registration.done, registration
+    assert len(world.utility.requests) == asked + 1  # what was passed is not asked for again
+
+
+def test_each_failure_of_the_oauth_test_is_explained(world: World) -> None:
+    first = f"http://127.0.0.1:9/scope?scope=FB%3D4_5_15&ThirdPartyID={world.credentials.third_party_id}"
+    world.registration("standard").run()
+
+    def fails(error: type[SmdError], says: str, **given: Any) -> None:
+        registration = world.registration("standard")
+        redirected = world.utility.consent(registration.begin_oauth(first), deny=given.get("deny", False))
+        world.utility.clock.advance(given.get("later", 0.0))
+        if "fault" in given:
+            world.utility.faults.add(given["fault"], path="*/token")
+        with pytest.raises(error, match=says):
+            registration.finish_oauth(redirected + given.get("tail", ""))
+        (failed,) = (one for one in world.registration("standard").milestones if one.problem)
+        assert (failed.name, bool(failed.advice)) == ("oauth", True)
+        assert says in failed.problem
+
+    fails(Denied, "did not agree", deny=True)
+    fails(StateMismatch, "does not answer the request", tail="x")
+    fails(Expired, "authorization code", later=700.0)
+    fails(CertificateRejected, "client certificate", fault="invalid-certificate")
+    fails(Network, "broke before", fault="reply-lost")
+    for address, error in (
+        (first.replace("ThirdPartyID=", "ThirdPartyID=9"), StateMismatch),
+        ("http://127.0.0.1:9/scope", ConfigurationError),
+    ):
+        with pytest.raises(error):
+            world.registration("standard").begin_oauth(address)
+    registration = world.registration("standard")
+    registration.finish_oauth(world.utility.consent(registration.begin_oauth(first)))
+    assert registration.done, registration
+
+
+def test_a_key_of_another_certificate(world: World) -> None:
+    about = world.utility.describe()
+    world.credentials, right = replace(world.credentials, key=Path(about["inbox_key"])), world.credentials
+    with pytest.raises(ConfigurationError, match="key"):  # it cannot even be shown
+        world.registration("self-access")
+    world.credentials = replace(right, certificate=Path(about["inbox_certificate"]), key=Path(about["inbox_key"]))
+    registration = world.registration("self-access")  # of the same authority, but not the registered one
+    registration.run()
+    (failed,) = (one for one in registration.milestones if one.problem)
+    assert (failed.name, "very certificate" in failed.advice) == ("token", True)
+    world.credentials = right
+    registration = world.registration("self-access")
+    registration.run()
+    assert registration.done
 
 
 def test_without_a_registration_token(world: World) -> None:

@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl
 from smd_notebook.access.archive import Download, Reply, folder_of, locked, store
 from smd_notebook.access.custodian import Custodian, origin_of
 from smd_notebook.access.ledger import Book, Job
+from smd_notebook.access.listing import last_part
 from smd_notebook.access.notices import Inbox, Notice
 from smd_notebook.access.replies import ids_of
 from smd_notebook.access.resources import Resources
@@ -51,6 +52,7 @@ class Bulk(Resources):
         inbox: Inbox,
         to: str | Path = "raw/",
         timeout: float = 600.0,
+        anew: bool = False,
     ) -> Download:
         """Download all that this third party may see in one request; the utility notifies when it is ready.
 
@@ -60,7 +62,7 @@ class Bulk(Resources):
         Parameters
         ----------
         bulk_id : str or None
-            The id of the third party's batches (PG&E: the BulkID); None for that of the credentials.
+            The id of the third party's batches (PG&E: the BulkID); None for that of the credentials, or else of one's own authorization.
         start, end : str, int, float, date or datetime
             The window; a date is its midnight at the utility, and `end` is exclusive.
         inbox : Inbox
@@ -69,6 +71,8 @@ class Bulk(Resources):
             The archive's folder.
         timeout : float, default 600
             How long to wait for the first notification [s].
+        anew : bool, default False
+            Whether to ask again although a promise of the last 24 hours is open: for when its notification went astray.
 
         Returns
         -------
@@ -78,7 +82,7 @@ class Bulk(Resources):
         Raises
         ------
         NotReady
-            Nothing came in time; the same call waits on, and asks anew after a day only.
+            Nothing came in time; the same call waits on, and asks again after a day only, or with `anew`.
         AuthorizationError, ServiceError
             What the utility answered.
         ConfigurationError
@@ -89,14 +93,11 @@ class Bulk(Resources):
         SmdWarning
             A notification led elsewhere, or to something else, and was not followed.
         """
-        name = bulk_id or self.credentials.bulk_id
-        if not name:
-            raise ConfigurationError("the bulk id is not known", hint="Set SMD_BULK_ID; client.authorizations() show it in resource_uri.")
         now, zone = int(self._clock()), self.custodian.zone
         window = instant(start, zone), min(instant(end, zone), now)
         if not window[0] < window[1]:
             raise ConfigurationError("this window is empty", hint="`start` has to be before `end`, and before now.")
-        parts = "Batch", "Bulk", str(name)
+        parts = "Batch", "Bulk", str(bulk_id or self.credentials.bulk_id or self._own_bulk_id())
 
         def fetch(address: str) -> requests.Response:
             return self._with(self.tokens.client, lambda token: self.session.get(address, token=token.access_token))
@@ -110,8 +111,16 @@ class Bulk(Resources):
             fetch=fetch,
             to=to,
             timeout=timeout,
+            anew=anew,
             clock=self._clock,
         )
+
+    def _own_bulk_id(self) -> str:
+        own = self.own_authorization()
+        if own is None:
+            hint = "Set SMD_BULK_ID, or give the consent for your own account in the utility's portal: it names the id."
+            raise ConfigurationError("the bulk id is not known, and no authorization names one", hint=hint)
+        return last_part(own.resource_uri or "")
 
 
 def fetch_batch(
@@ -124,6 +133,7 @@ def fetch_batch(
     fetch: Callable[[str], requests.Response],
     to: str | Path,
     timeout: float,
+    anew: bool,
     clock: Callable[[], float],
 ) -> Download:
     """Ask for a batch and archive what the notifications lead to; take up what was asked before.
@@ -144,6 +154,8 @@ def fetch_batch(
         The archive.
     timeout : float
         How long to wait for the first notification [s].
+    anew : bool
+        Whether to ask again although a promise is open.
     clock : callable
         What time it is [s since 1970].
 
@@ -166,7 +178,7 @@ def fetch_batch(
         if job is not None and job.answered:
             return one.download(job, Path(to).expanduser())
         with inbox:  # open before anything is asked: a notification may be here before the promise is
-            if job is None:
+            if job is None or anew:
                 job = book.add(one.asked(window, ask))
             until = time.monotonic() + timeout
             while not (job := one.fetched(one.told(job, inbox.wait(0)))).answered:
@@ -174,7 +186,7 @@ def fetch_batch(
                 if left <= 0:
                     raise NotReady(
                         f"no notification came within {timeout:.0f} s",
-                        hint="Make the same call again: it waits on, and asks anew after a day only. "
+                        hint="Make the same call again: it waits on, and asks again after a day only, or with anew=True. "
                         "Does the registered address lead to the inbox?",
                         retryable=True,
                         ids=job.ids,

@@ -136,7 +136,7 @@ class Resources:
         Authorization or None
             That which is active and names a batch (``…/Batch/Bulk/{BulkID}``) as its resource; None for other user types.
         """
-        return next((one for one in self.authorizations() if one.status == 1 and "/Batch/Bulk/" in (one.resource_uri or "")), None)
+        return next((one for one in self.authorizations() if one.status == 1 and "/batch/bulk/" in (one.resource_uri or "").lower()), None)
 
     def application_information(self, id: str | None = None) -> ApplicationInformation:  # noqa: A002 - as ESPI calls it
         """Return what the utility holds about this application, its secrets hidden.
@@ -159,7 +159,7 @@ class Resources:
         """Return the number that the authorizations are linked to, if any; else that of the third party."""
         for authorization in self.authorizations():
             for link in authorization.entry.links:
-                if "/ApplicationInformation/" in link:
+                if "/applicationinformation/" in link.lower():  # utilities do not agree on how it is written
                     return last_part(link)
         if not self.credentials.third_party_id:
             raise ConfigurationError("the number of the application is not known", hint="The utility's portal shows it: pass it as id=.")
