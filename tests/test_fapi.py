@@ -242,6 +242,28 @@ def test_trap_8_no_secret_in_logs_errors_and_reprs(issuer: Issuer, caplog: pytes
         pickle.dumps(fapi)
 
 
+def test_the_log_has_a_line_for_each_request(issuer: Issuer, caplog: pytest.LogCaptureFixture) -> None:
+    """In place of a patch of http.client: with a time for whoever formats it, without query, token and body."""
+    caplog.set_level(logging.INFO, logger="smd_notebook.access")
+    fapi = issuer.session()
+    got = fapi.session.get(issuer.server.url("/data"), params={"account": "CANARY-account"})
+    at = issuer.server.url()
+    said = [record.getMessage().partition(" in ")[0] for record in caplog.records]
+    assert said == [f"GET {at}/.well-known/openid-configuration 200", f"POST {at}/token 200", f"GET {at}/data 200"]
+    assert got.request.headers["x-fapi-interaction-id"] in caplog.text  # the server did not say it back
+    assert "CANARY" not in caplog.text
+    assert all(record.created > 1.7e9 for record in caplog.records)
+
+
+def test_a_client_that_is_not_known(issuer: Issuer) -> None:
+    issuer.other["/token"] = lambda _: reply(401, '{"error": "invalid_client"}')
+    with pytest.raises(AuthorizationError, match="does not know this client by its certificate") as raised:
+        issuer.session().token()
+    assert "secret" not in raised.value.hint  # there is none
+    with pytest.raises(AuthorizationError, match="does not know this client by its signature"):
+        issuer.session(client_auth="private_key_jwt").token()
+
+
 def test_trap_9_the_environment_changes_nothing(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(folder() / "key.pem"))
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
@@ -434,6 +456,7 @@ def test_the_practice_utility_as_a_fapi_provider() -> None:
         fapi = FapiSession(certificate=about["certificate"], private_key=about["key"], **common)
         reply = fapi.session.get(about["resource_endpoint"] + "/ReadServiceStatus")
         assert (reply.status_code, b"<currentStatus>1<" in reply.content) == (200, True)
+        assert reply.headers["x-fapi-interaction-id"] == reply.request.headers["x-fapi-interaction-id"]
         known = fapi.introspect()
         assert (known["active"], known["cnf"]) == (True, {"x5t#S256": fapi.thumbprint})
         assert fapi.introspect(Secret("another")) == {"active": False}

@@ -160,6 +160,7 @@ class Guarded(Conversation):
         for one in (found, *found.history):  # whoever prints or keeps the reply keeps no token
             one.request.headers.pop("Authorization", None)
         where = urlsplit(found.url)._replace(query="", fragment="").geturl()
-        who, seconds = found.headers.get("x-fapi-interaction-id", "unnamed"), time.monotonic() - begun
+        who = found.headers.get("x-fapi-interaction-id") or found.request.headers.get("x-fapi-interaction-id", "")
+        seconds = time.monotonic() - begun
         _log.info("%s %s %d in %.3f s, interaction %s", verb, redact(where), found.status_code, seconds, redact(who))
         return found

@@ -9,7 +9,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import logging
 import threading
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,9 +25,10 @@ from smd_notebook.access.certificates import load_identity, load_key
 from smd_notebook.access.conversation import Conversation
 from smd_notebook.access.custodian import origin_of
 from smd_notebook.access.failures import PROBLEMS, network_error, read_whole
-from smd_notebook.access.replies import refusal
+from smd_notebook.access.redact import redact
+from smd_notebook.access.replies import ids_of, refusal
 from smd_notebook.access.transport import OriginAdapter, client_context
-from smd_notebook.errors import ConfigurationError, ServiceError, SmdError, StateMismatch, needs, warn
+from smd_notebook.errors import AuthorizationError, ConfigurationError, ServiceError, SmdError, StateMismatch, needs, warn
 from smd_notebook.espi.resources import Secret
 
 if TYPE_CHECKING:
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Identity", "Issuer", "signed_answer"]
 
+_log = logging.getLogger(__name__)
 _LARGEST = 1 << 20  # bytes of metadata, keys or a token reply
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 #: Endpoints that have aliases for clients with a certificate (RFC 8705 §5)
@@ -199,6 +203,8 @@ class Issuer:
 
         Raises
         ------
+        AuthorizationError
+            If the server does not know who asks.
         ServiceError
             If no whole reply came.
         """
@@ -212,7 +218,23 @@ class Issuer:
             proof |= {"client_assertion_type": _ASSERTION, "client_assertion": self.assertion(self.client_id, self.url)}
         body = urlencode({**parameters, **proof})
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
-        return _call(self._oauth, "POST", endpoint, data=body, headers=headers)
+        found = _call(self._oauth, "POST", endpoint, data=body, headers=headers)
+        if problem := self._stranger(found):
+            raise problem
+        return found
+
+    def _stranger(self, reply: requests.Response) -> AuthorizationError | None:
+        """Return the error where a reply says that the server does not know the client (RFC 6749 §5.2)."""
+        try:
+            known = json.loads(reply.content).get("error") != "invalid_client"
+        except (ValueError, AttributeError):
+            return None
+        if known or reply.status_code not in (400, 401):
+            return None
+        shown = "certificate" if self._auth == "tls_client_auth" else "signature"
+        hint = f"Compare client_id and {shown} with what is registered there, and whether client_auth={self._auth!r} is."
+        text = f"the authorization server does not know this client by its {shown} (HTTP {reply.status_code})"
+        return AuthorizationError(text, hint=hint, status_code=reply.status_code, ids=ids_of(reply.headers))
 
     def assertion(self, subject: str, audience: str) -> str:
         """Return a signed statement of who asks, good for a minute (RFC 7523 §3; PS256 or ES256, after the key).
@@ -344,13 +366,17 @@ def signed_answer(address: str) -> str | None:
 
 
 def _call(http: requests.Session, method: str, url: str, **given: Any) -> requests.Response:
-    """Return a whole reply, or raise what stands behind there being none."""
+    """Return a whole reply, or raise what stands behind there being none; the log has a line of it, with neither query nor body."""
     found: requests.Response | SmdError
+    begun = time.monotonic()
     try:
         reply = http.request(method, url, stream=True, **given)
         found = read_whole(reply, _LARGEST, again=False) or reply
     except PROBLEMS as error:
         found = network_error(error, again=method != "POST")
+    where, seconds = redact(url.partition("?")[0]), time.monotonic() - begun
     if isinstance(found, SmdError):
+        _log.info("%s %s: %s after %.3f s", method, where, type(found).__name__, seconds)
         raise found
+    _log.info("%s %s %d in %.3f s", method, where, found.status_code, seconds)
     return found

@@ -89,6 +89,8 @@ class Api:
             response.content_type = fault.content_type
         response.headers.update(fault.headers if fault else ())
         response.headers.setdefault("x-transaction-id", call.transaction)
+        if "fapi" in call.variants:  # FAPI 1.0 part 1, 6.2.1
+            response.headers.setdefault("x-fapi-interaction-id", call.request.headers.get("x-fapi-interaction-id", call.transaction))
         response.headers.setdefault("Cache-Control", "no-store")
         return response
 
