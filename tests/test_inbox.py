@@ -113,6 +113,21 @@ def test_a_folder_takes_no_file_of_any_size(tmp_path: Path) -> None:
     assert [one.name for one in (tmp_path / "refused").iterdir()] == ["1.xml"]
 
 
+@pytest.mark.parametrize("method", ["open", "rename"])
+def test_a_folder_whose_files_are_out_of_reach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    """A web server's script writes as another user."""
+    (tmp_path / "1.xml").write_text(batch_list(ONE))
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, method, refuse)
+    with pytest.raises(ConfigurationError, match=r"1.xml .* cannot be .* \(Permission denied\)"):
+        Directory(tmp_path).wait(0)
+    monkeypatch.undo()
+    assert len(Directory(tmp_path).wait(0)) == 1  # nothing is lost
+
+
 def test_two_notebooks_share_a_folder_without_taking_a_notice_twice(tmp_path: Path) -> None:
     for number in range(200):
         (tmp_path / f"{number}.xml").write_text(batch_list(f"https://utility.example/{number}"))

@@ -78,7 +78,7 @@ class Directory(_Polled):
     Raises
     ------
     ConfigurationError
-        If there is no such folder.
+        If there is no such folder, or a file in it can be neither read nor moved (on waiting).
 
     Examples
     --------
@@ -107,6 +107,8 @@ class Directory(_Polled):
                     arrived, body = os.fstat(file.fileno()).st_mtime, file.read(MAX_BYTES + 1)
             except FileNotFoundError:  # somebody else's notebook took it
                 continue
+            except OSError as error:
+                raise _out_of_reach(path, "read", error) from None
             try:
                 addresses = notified(body)
             except ReadError as error:
@@ -120,13 +122,20 @@ class Directory(_Polled):
     def _moved(self, path: Path, where: str) -> bool:
         """Move a file, and say whether it was this program that did."""
         target = self.folder / where
-        target.mkdir(mode=0o700, exist_ok=True)
-        name = path.name if not (target / path.name).exists() else f"{path.stem}-{time.time_ns()}{path.suffix}"
         try:
+            target.mkdir(mode=0o700, exist_ok=True)
+            name = path.name if not (target / path.name).exists() else f"{path.stem}-{time.time_ns()}{path.suffix}"
             path.rename(target / name)
         except FileNotFoundError:
             return False
+        except OSError as error:
+            raise _out_of_reach(path, f"moved to {where}", error) from None
         return True
+
+
+def _out_of_reach(path: Path, what: str, error: OSError) -> ConfigurationError:
+    hint = "Whatever puts notifications there has to let this user read them, and the folder has to be writable."
+    return ConfigurationError(f"{path.name} in {path.parent.name} cannot be {what} ({error.strerror or type(error).__name__})", hint=hint)
 
 
 class Paste(_Passive):
