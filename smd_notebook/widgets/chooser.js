@@ -11,7 +11,7 @@ let count = 0;
 
 function render({ model, el }) {
   const root = make("section", "smd-panel smd-chooser");
-  root.dataset.lmSuppressShortcuts = "true"; // arrows and letters are for this form, not for the notebook
+  root.addEventListener("keydown", (event) => event.stopPropagation()); // letters are for this form: to the notebook an M makes it text
   const title = make("h3", "smd-title", "Explore");
   title.id = `smd-explore-${++count}`;
   root.setAttribute("aria-labelledby", title.id);
@@ -179,13 +179,14 @@ function render({ model, el }) {
   const moment = (text) => Date.parse(`${text.slice(0, 10)}T${(text.slice(11, 19) || "00:00:00").padEnd(8, ":00")}Z`);
   const iso = (ms) => new Date(ms).toISOString().slice(0, 10);
 
-  const zoomed = (change) => {
+  const zoomed = (plot, change) => {
     const [from, to] = [change["xaxis.range[0]"], change["xaxis.range[1]"]];
     if (change["xaxis.autorange"]) send("choose", { period: "all" });
     if (typeof from !== "string" || typeof to !== "string") return;
-    const half = 43_200_000; // more than half of a day counts as the day
-    const start = iso(moment(from) + half);
-    const end = iso(moment(to) - half);
+    const half = 43_200_000; // whatever shows more than half of a day shows the day
+    const shift = plot.data[0].type === "heatmap" ? half : 0; // a map draws a day around its midnight
+    const start = iso(moment(from) + shift + half);
+    const end = iso(moment(to) + shift - half);
     if (start !== controls.start.value || end !== controls.end.value) send("choose", { start, end: end < start ? start : end });
   };
 
@@ -198,7 +199,7 @@ function render({ model, el }) {
       plot.tabIndex = 0;
       plot.setAttribute("role", "figure");
       plot.setAttribute("aria-label", plot.layout?.meta?.alt ?? "Figure");
-      if (plot.layout?.xaxis?.type === "date") plot.on("plotly_relayout", zoomed);
+      if (plot.layout?.xaxis?.type === "date") plot.on("plotly_relayout", (change) => zoomed(plot, change));
     }
   };
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import html
-import json
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -18,16 +16,15 @@ from IPython import get_ipython
 from plotly import graph_objects as go
 
 from smd_notebook import plot
-from smd_notebook.errors import ConfigurationError, SmdError
+from smd_notebook.errors import ConfigurationError
 from smd_notebook.feed import Feed
 from smd_notebook.plot.base import drawable, sentence, watts_of
+from smd_notebook.widgets.cards import refusal, said, shown_of
 from smd_notebook.widgets.choices import COMPARISONS, VIEWS, Choice, Extent, as_day, clipped, code, periods, span_of
 from smd_notebook.widgets.chooser import Chooser
 from smd_notebook.widgets.errands import Errands
 
 __all__ = ["Explore"]
-
-_HEADING = 56  # of a figure's height, its title and notes [px]
 
 
 class Explore:
@@ -196,7 +193,7 @@ class Explore:
                 given["compare"] = compare.split()
             self._take(given)
         except Exception as error:  # noqa: BLE001 - whatever it is, it must be seen
-            self.error, self._problem = error, _said(error)
+            self.error, self._problem = error, said(error)
             self._show()
 
     def _take(self, given: dict[str, Any]) -> None:
@@ -295,12 +292,12 @@ class Explore:
             self.error = error
             self._failed.add(view)
             self._outputs[view].layout.min_height = None
-            shown = [_card(view, error)]
+            shown = [refusal(VIEWS[view], error)]
         else:
             self._figures[view] = figure
             self._warned += [str(one.message) for one in told]
             self._outputs[view].layout.min_height = f"{figure.layout.height}px"  # or the page would jump
-            shown = _shown(figure)
+            shown = shown_of(figure)
         self._outputs[view].outputs = tuple({"output_type": "display_data", "data": data, "metadata": {}} for data in shown)
         self._show()
 
@@ -379,32 +376,3 @@ def _known(given: Iterable[str], known: Sequence[str], what: str) -> tuple[str, 
     if strange := [word for word in words if word not in known]:
         raise ConfigurationError(f"there is no {what} {strange[0]!r}", hint=f"There is: {', '.join(known)}.")
     return words
-
-
-def _said(error: Exception) -> list[str]:
-    """Say what an error means."""
-    if isinstance(error, SmdError):
-        return [line for line in (f"{sentence(str(error.args[0]))}.", error.hint) if line]
-    return [f"{type(error).__name__}: {error}"]
-
-
-def _shown(figure: go.Figure) -> list[dict[str, Any]]:
-    """Return a figure as the page shows it: its title and notes above it, where they wrap on a narrow screen."""
-    whole = json.loads(figure.to_json())
-    layout = whole["layout"]
-    title = layout.pop("title")
-    layout["height"] -= _HEADING
-    layout["margin"]["t"] -= _HEADING
-    notes = title.get("subtitle", {}).get("text", "")
-    text = f'<div class="smd-told"><h4>{html.escape(title["text"])}</h4><p>{html.escape(notes)}</p></div>'
-    return [
-        {"text/html": text, "text/plain": title["text"]},
-        {"application/vnd.plotly.v1+json": whole, "text/plain": figure.layout.meta["caption"]},
-    ]
-
-
-def _card(view: str, error: Exception) -> dict[str, str]:
-    """Return what stands in the place of a figure that cannot be drawn."""
-    lines = [f"{VIEWS[view]}: not drawn.", *_said(error)]
-    text = "".join(f"<p>{html.escape(line)}</p>" for line in lines)
-    return {"text/html": f'<div class="smd-told">{text}</div>', "text/plain": "\n".join(lines)}

@@ -11,7 +11,7 @@ let count = 0;
 
 function render({ model, el }) {
   const root = make("section", "smd-panel");
-  root.dataset.lmSuppressShortcuts = "true"; // Enter and letters are for this form, not for the notebook
+  root.addEventListener("keydown", (event) => event.stopPropagation()); // Enter and letters are for this form, not for the notebook
   const title = make("h3", "smd-title");
   title.id = `smd-title-${++count}`;
   root.setAttribute("aria-labelledby", title.id);

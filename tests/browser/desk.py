@@ -184,6 +184,10 @@ class Desk:
         self.page.evaluate("number => jupyterapp.shell.currentWidget.content.scrollToItem(number, 'start')", number)
         figure = self.page.locator(f'.jp-Notebook .jp-Cell[data-windowed-list-index="{number}"] .js-plotly-plot')
         figure.scroll_into_view_if_needed()
+        return self.colours(figure)
+
+    def colours(self, figure: Any) -> tuple[int, float]:
+        """Look at a figure: how many colours it has, and how much of it is not background."""
         figure.locator(".main-svg .plot, .main-svg .subplot").first.wait_for(state="attached")
         assert figure.locator(".main-svg").count() >= 1
         colours, share = self.page.evaluate(COLOURS, _encoded(figure.screenshot()))
@@ -229,8 +233,8 @@ class Desk:
         if not AXE:
             return
         self.page.evaluate(Path(AXE).read_text(encoding="utf-8"))
-        look = "async () => (await axe.run('.smd-panel')).violations.map(one => [one.impact, one.id, one.nodes.map(node => node.html)])"
-        found = self.page.evaluate(look)
+        look = "async panel => (await axe.run(panel)).violations.map(one => [one.impact, one.id, one.nodes.map(node => node.html)])"
+        found = self.panel.evaluate(look)
         assert [one for one in found if one[0] in ("serious", "critical")] == []
 
     # -- what it comes to ----------------------------------------------------------------------------------------------------------------
