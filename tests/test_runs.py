@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from lxml import etree
 
 from smd_notebook.errors import ReadError
 from smd_notebook.espi import entries
@@ -188,6 +189,10 @@ def mutate(rng: Random, text: str) -> bytes:
     return data[: rng.randrange(len(data))] if rng.random() < 0.05 else data
 
 
+#: What lxml refuses and XML without namespaces allows, as prefixes that are not declared (libxml2's codes).
+NAMESPACE_ERRORS = {99, *range(200, 206)}
+
+
 def trial(seed: int) -> bool:
     """Compare the two paths on one feed; return whether it was refused."""
     rng = Random(seed)
@@ -209,8 +214,14 @@ def as_a_third_reader_has_it(document: Document, data: bytes) -> None:
     columns = ("start", "duration", "value", "cost", "tou", "tier", "cpp")
     if document.findings or any(one.readings.exponent or one.readings.extra for one in document.blocks):
         return
+    try:
+        found = Found(data)
+    except etree.XMLSyntaxError as error:
+        if error.code not in NAMESPACE_ERRORS:
+            raise
+        return
     rows = [row for one in document.blocks for row in zip(*(known(getattr(one.readings, name)) for name in columns), strict=True)]
-    assert rows == [tuple(getattr(row, name) for name in columns) for row in Found(data).rows()]
+    assert rows == [tuple(getattr(row, name) for name in columns) for row in found.rows()]
 
 
 def known(column: npt.NDArray[np.signedinteger[Any]]) -> list[int | None]:

@@ -20,6 +20,7 @@ from smd_notebook.espi import codes
 from smd_notebook.espi.channels import blocks_as, label
 from smd_notebook.espi.dialects import STANDARD, TABLE, Dialect, dialect_of
 from smd_notebook.espi.model import (
+    EMPTY,
     MISSING,
     Block,
     Channel,
@@ -71,18 +72,22 @@ def link(document: Document, dialect: Dialect | None = None) -> Document:
     channels: dict[tuple[object, ...], Channel] = {}
     found = _series(document, findings)
     named = {_usage_point_path(series) for series in found}
+    with_readings = [block for block in document.blocks if len(block.readings)]
+    starts = np.concatenate([EMPTY.start, *(block.readings.start for block in with_readings)])
+    durations = np.concatenate([EMPTY.duration, *(block.readings.duration for block in with_readings)])
+    timed = min(starts.min(initial=0), durations.min(initial=0)) > MISSING
     for series in found:
         reading_type = _reading_type(series, document, findings)
         usage_point = _usage_point(series, document, named)
         path = usage_point.entry.path if usage_point else _usage_point_path(series)
         # a table's row without a start has one that never was; there is nothing to count it from
         blocks = tuple(series.blocks)
-        if dialect.name != TABLE and not _timed(blocks):
+        if dialect.name != TABLE and not timed:
             blocks = tuple(_with_times(block, reading_type, findings) for block in blocks)
         channel = _channel(series.meter_reading, blocks, reading_type, usage_point, path, dialect, document)
         same = channels.get(channel.key)
         channels[channel.key] = replace(same, blocks=same.blocks + blocks_as(channel, same)) if same else channel
-    findings += _outside(document.blocks)
+    findings += _outside(with_readings, starts, durations)
     return replace(
         document,
         channels=tuple(label(channels.values())),
@@ -364,12 +369,6 @@ def _channel(
 # -- times that the feed leaves out --------------------------------------------------------------------------------------------------------
 
 
-def _timed(blocks: Sequence[Block]) -> bool:
-    """Whether all readings have a start and a duration."""
-    columns = [column for block in blocks for column in (block.readings.start, block.readings.duration)]
-    return not bool((np.concatenate(columns) == MISSING).any())
-
-
 def _with_times(block: Block, reading_type: ReadingType | None, findings: list[Finding]) -> Block:
     """Return the block with every start and duration that its interval and ReadingType determine (espi:IntervalReading, timePeriod)."""
     readings = block.readings
@@ -408,17 +407,15 @@ def _with_times(block: Block, reading_type: ReadingType | None, findings: list[F
     return replace(block, readings=replace(readings, start=start, duration=duration))
 
 
-def _outside(blocks: Iterable[Block]) -> Iterator[Finding]:
-    """Tell of readings that lie outside their block's own interval."""
-    stated = [(block, block.interval) for block in blocks if block.interval is not None and len(block.readings)]
-    if not stated:
+def _outside(blocks: Sequence[Block], starts: Column, durations: Column) -> Iterator[Finding]:
+    """Tell of readings that lie outside their block's own interval; the times are those of all blocks, one after another."""
+    if not blocks:
         return
-    starts = np.concatenate([block.readings.start for block, _ in stated])
-    durations = np.concatenate([block.readings.duration for block, _ in stated])
-    places = np.cumsum([0, *(len(block.readings) for block, _ in stated[:-1])])
+    places = np.cumsum([0, *(len(block.readings) for block in blocks[:-1])])
     edges = [np.minimum.reduceat(starts, places), np.maximum.reduceat(starts, places), np.maximum.reduceat(durations, places)]
-    for (block, interval), first, last, longest in zip(stated, *(edge.tolist() for edge in edges), strict=True):
-        if interval.start is None or interval.duration is None:
+    for block, first, last, longest in zip(blocks, *(edge.tolist() for edge in edges), strict=True):
+        interval = block.interval
+        if interval is None or interval.start is None or interval.duration is None:
             continue
         end = interval.start + interval.duration
         if first >= interval.start and first > MISSING and last <= end - longest:
