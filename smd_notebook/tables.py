@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import numpy as np
 
@@ -14,10 +15,14 @@ from smd_notebook.frames import TIDY_COLUMNS, categories_of
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["FILE_COLUMNS", "read_tidy", "write_csv", "write_parquet"]
+__all__ = ["FILE_COLUMNS", "NO_POINT", "read_tidy", "write_csv", "write_parquet"]
 
 #: The columns of a file: the tidy ones, with the instants as UTC and the length in seconds.
 FILE_COLUMNS = tuple({"start": "start_utc", "end": "end_utc", "duration": "duration_s"}.get(name, name) for name in TIDY_COLUMNS)
+#: What a folder of a usage point without a name is called, as Hive has it.
+NO_POINT = "__HIVE_DEFAULT_PARTITION__"
+#: Columns of few texts, most of them from code lists.
+_LISTED = ["service", "measure", "flow", "zone", "unit", "quality", "currency"]
 
 
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:
@@ -72,7 +77,7 @@ def write_parquet(frame: pd.DataFrame, path: str | Path) -> None:
 
 
 def read_tidy(path: str | Path) -> pd.DataFrame:
-    """Read a file that `Feed.to_csv` or `Feed.to_parquet` wrote back into the tidy frame that it was.
+    """Read a file that `Feed.to_csv`, `Feed.to_parquet` or `Cohort.to_parquet` wrote back into the tidy frame that it was.
 
     Parameters
     ----------
@@ -126,7 +131,12 @@ def _plain_of(path: Path) -> pd.DataFrame:
         parquet = file.read(4) == b"PAR1"
     if parquet:
         needs("Parquet", "pyarrow", "io")
-        return pd.read_parquet(path)
+        # partitions would make numbers of names that look like some
+        plain = pd.read_parquet(path, engine="pyarrow", partitioning=None, read_dictionary=_LISTED)
+        name, _, point = path.absolute().parent.name.partition("=")
+        if name == "usage_point" and name not in plain:
+            plain[name] = "" if point == NO_POINT else unquote(point)
+        return plain
     # numbers as text, because Python's float() reads each right to the last bit with every pandas
     words = ["usage_point", "channel", "service", "measure", "flow", "zone", "unit", "quality", "tou_name", "currency", "value", "cost"]
     types = (
@@ -147,14 +157,16 @@ def _tidy(plain: pd.DataFrame) -> pd.DataFrame:
             columns[name] = instants.dt.tz_convert(zones[0] if len(zones) == 1 else "UTC")
         elif name == "duration":
             columns[name] = pd.Series(plain["duration_s"].to_numpy().astype("timedelta64[s]").astype("timedelta64[us]"))
-        elif name in ("service", "measure", "flow", "zone", "unit", "quality", "currency"):
+        elif name in _LISTED:
             columns[name] = plain[name].astype(categories_of(name, list(plain[name].dropna().unique())))
         elif name in ("usage_point", "channel"):
             columns[name] = plain[name].fillna("").astype("str")
         elif name == "tou_name":
             columns[name] = plain[name].astype("str").where(plain[name].notna())
-        elif name in ("value", "cost"):
+        elif name in ("value", "cost") and plain[name].dtype != np.float64:
             columns[name] = plain[name].astype(object).astype(np.float64)
         else:
             columns[name] = plain[name]
-    return pd.DataFrame(columns)
+    frame = pd.DataFrame(columns)
+    frame.attrs = plain.attrs
+    return frame

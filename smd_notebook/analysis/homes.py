@@ -10,15 +10,16 @@ import numpy as np
 import pandas as pd
 
 from smd_notebook.analysis.bins import resample
+from smd_notebook.analysis.homefiles import folder_of
 from smd_notebook.analysis.homegroups import Together
 from smd_notebook.analysis.homerows import applied, bins_to_add, curve_at, groups_of, joined, meters_of, tidy_rows
-from smd_notebook.analysis.homestore import Store
+from smd_notebook.analysis.homestore import Store, exported
 from smd_notebook.analysis.intake import fingerprints, options_of, sources_of, take_in, tens
 from smd_notebook.analysis.measures import metrics
 from smd_notebook.analysis.profiles import profile
 from smd_notebook.analysis.release import release_screen
 from smd_notebook.analysis.workers import in_order
-from smd_notebook.errors import ConfigurationError, enforce, warn
+from smd_notebook.errors import ConfigurationError, enforce, needs, warn
 from smd_notebook.findings import as_frame
 
 if TYPE_CHECKING:
@@ -164,6 +165,49 @@ class Cohort(Together):
             The columns of `Feed.tidy` up to `quality`. Intervals without a value are not kept, but for the first and the last.
         """
         return joined([tidy_rows(self._store, *piece) for piece in self._pieces()])
+
+    def to_parquet(self, folder: str | PathLike[str], *, client: Any = None, processes: int | None = 1, progress: bool = True) -> None:
+        """Write the meters as Parquet files by usage point, for other engines and for other cohorts: `Cohort.read` reads them back.
+
+        Parameters
+        ----------
+        folder : path
+            A folder that is not there yet. In it ``usage_point=<name>/<table>-<row>.parquet`` is a meter, with the columns of
+            `Feed.to_parquet` but for `usage_point`, and `raw_value` and `power_of_ten`, which `value` [unit] is the product of.
+        client : dask.distributed.Client, optional
+            A cluster to write on; all of it must see the store and the folder.
+        processes : int, optional
+            How many processes otherwise: 1 is this one, None one for each core.
+        progress : bool, default True
+            Whether to show how far it is.
+
+        Raises
+        ------
+        ConfigurationError
+            If the folder is there and not empty, pyarrow is not installed, or the file system cannot tell the usage points apart.
+
+        Notes
+        -----
+        The folder names are those of Hive partitions. Engines make numbers of names that look like numbers unless they are told not to:
+        ``read_parquet('homes/**/*.parquet', hive_partitioning=true, hive_types={'usage_point': varchar})`` in DuckDB,
+        ``scan_parquet("homes", hive_schema={"usage_point": pl.String})`` in polars.
+        """
+        from tqdm.auto import tqdm
+
+        needs("Parquet", "pyarrow", "cohort")
+        target = Path(folder)
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise ConfigurationError(f"{target.name!r} is there already", hint="Name a folder that is not.")
+        wanted = {folder_of(point) for point in self.meters["usage_point"]}
+        target.mkdir(parents=True, exist_ok=True)
+        pieces = [(str(self._store.path), target, *piece) for piece in self._pieces()]
+        with tqdm(total=len(self), desc="write", unit="meter", disable=not progress) as bar:
+            for piece, _ in zip(pieces, in_order(exported, pieces, client=client, processes=processes), strict=True):
+                bar.update(len(piece[-1]))
+        if not wanted <= {one.name for one in target.iterdir()}:
+            raise ConfigurationError(
+                "this file system takes different usage points for one, such as those that differ by case", hint="feed.alias()."
+            )
 
     # -- analysis ----------------------------------------------------------------------------------------------------------------------
 

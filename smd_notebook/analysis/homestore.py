@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from smd_notebook.analysis.homefiles import folder_of, write_meter
 from smd_notebook.analysis.intake import Home, Kind, edges_of_year
 from smd_notebook.errors import ConfigurationError, Finding, needs
 from smd_notebook.espi.model import MISSING, MISSING_SMALL
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     Ints = NDArray[np.int64]
 
-__all__ = ["BATCH", "Store"]
+__all__ = ["BATCH", "Store", "exported"]
 
 #: Meters in a chunk, and sources that are finished together.
 BATCH = 10
@@ -97,7 +98,12 @@ class Store:
         """What was noticed on reading; a source that failed and was read later failed no more."""
         mended = {record["source"] for record in self.records if not _failed(record)}
         counting = [record for record in self.records if not (_failed(record) and record["source"] in mended)]
-        return [Finding(**one) for record in counting for one in record["findings"]]
+        return list(dict.fromkeys(Finding(**one) for record in counting for one in record["findings"]))
+
+    @cached_property
+    def origins(self) -> dict[tuple[str, int], dict[str, Any]]:
+        """What is written down of the source of each row, by table and row."""
+        return {(row["table"], row["row"]): record for record in self.records for row in record["meters"]}
 
     def years(self, table: str) -> list[int]:
         """Return the years that a table has."""
@@ -133,6 +139,30 @@ class Store:
             parts.append((edges[:-1], edges[1:], value, quality))
         start, end = (np.concatenate([part[column] for part in parts]) for column in (0, 1))
         return start, end, np.concatenate([part[2] for part in parts], axis=1), np.concatenate([part[3] for part in parts], axis=1)
+
+    def export(self, folder: Path, table: str, rows: list[dict[str, Any]]) -> None:
+        """Write meters as Parquet files, each with what was noticed of it.
+
+        Parameters
+        ----------
+        folder : path
+            The folder of all of them.
+        table : str
+            Their table.
+        rows : list of dict
+            `row`, `usage_point`, `channel`, and `first` and `last` [s since 1970] of each, of one chunk.
+        """
+        low = min(one["row"] for one in rows)
+        start, end, value, quality = self.read(table, low, max(one["row"] for one in rows) + 1)
+        for one in rows:
+            place, origin = one["row"] - low, self.origins[table, one["row"]]
+            keep = (value[place] != MISSING) | (quality[place] != MISSING_SMALL) | (start == one["first"]) | (end == one["last"])
+            findings = [noticed for noticed in origin["findings"] if noticed["channel"] in ("", one["channel"])]
+            about = {"source": origin["source"], "findings": findings}
+            path = folder / folder_of(one["usage_point"]) / f"{table}-{one['row']}.parquet"
+            path.parent.mkdir(exist_ok=True)
+            columns = (start[keep], end[keep], value[place][keep], quality[place][keep])
+            write_meter(path, self.kinds[table], one["channel"], *columns, about)
 
     # -- writing -----------------------------------------------------------------------------------------------------------------------
 
@@ -263,7 +293,7 @@ class Store:
         array.resize((last,))
         array[first:last] = np.array(texts, dtype=object)
         self.records += records
-        for name in ("kinds", "_years"):
+        for name in ("kinds", "origins", "_years"):
             self.__dict__.pop(name, None)
 
     def finish(self) -> None:
@@ -287,6 +317,11 @@ class Store:
                     array = self._array(year, name, (len(values),), (1000,), known[0], ("meter",), known[1])
                     array[:] = np.array(values, dtype=known[2])
                 year.attrs["coordinates"] = " ".join(columns)
+
+
+def exported(path: str, folder: Path, table: str, rows: list[dict[str, Any]]) -> None:
+    """Write meters of a store as Parquet files, as `Store.export`, in whatever process."""
+    Store(path).export(folder, table, rows)
 
 
 def _failed(record: dict[str, Any]) -> bool:

@@ -8,14 +8,14 @@ import os
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
-from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from smd_notebook.analysis.edges import instants, parse
+from smd_notebook.analysis.grid import Kind, Row, edges_of_year, most_common, row_of
+from smd_notebook.analysis.homefiles import is_parquet, read_meters
 from smd_notebook.clock import valid_zone
 from smd_notebook.errors import Finding, ReadError, SmdError, SmdWarning
 from smd_notebook.espi.channels import rows_of
@@ -47,21 +47,7 @@ __all__ = [
     "tens",
 ]
 
-_SECOND = 1_000_000  # us
-DAY = 86_400  # s
 _TAKES = "Give a glob, a folder, or a list of what smd.read takes: one source a home."
-
-
-class Kind(NamedTuple):
-    """What the meters of one table have in common: what they measure, the raw integers' power of ten, the step [s] and the zone."""
-
-    service: str | None
-    measure: str
-    flow: str
-    unit: str | None
-    power_of_ten: int
-    step: int
-    zone: str
 
 
 class Options(NamedTuple):
@@ -104,29 +90,6 @@ class Source:
                 sha.update(chunk)
             parts.append(sha.hexdigest())
         return parts[0] if len(parts) == 1 else hashlib.sha256(" ".join(sorted(parts)).encode()).hexdigest()
-
-
-class Year(NamedTuple):
-    """What a meter has in a local calendar year: places on its grid (a slice where they follow one another), raw values, quality codes."""
-
-    year: int
-    place: Ints | slice
-    value: Ints
-    quality: NDArray[np.int16]
-
-
-@dataclass
-class Row:
-    """A meter: one channel of one usage point. `first` and `last` bound its intervals, `covered` has a value [s since 1970, s]."""
-
-    kind: Kind
-    usage_point: str
-    channel: str
-    years: list[Year]
-    first: int
-    last: int
-    n: int
-    covered: int
 
 
 @dataclass
@@ -215,12 +178,11 @@ def _home(source: Source, options: Options) -> Home:
     sha = ""
     try:
         sha = source.sha256()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SmdWarning)  # each is a finding as well
-            what = source.what() if callable(source.what) else source.what
-            feed = what if isinstance(what, Feed) else read(what, clock=options.clock, tz=options.tz, dialect=options.dialect)
-            zones, told = zones_of(feed.document, feed.tz or options.tz)
-            series, noticed = series_of(feed.document, zones)
+        if is_parquet(source.what):
+            rows, found, about = read_meters(Path(source.what))
+            source = replace(source, name=about.get("source", source.name))
+        else:
+            rows, found = _rows(source.what, options)
     except SmdError as error:
         text = f"the source could not be read: {type(error).__name__}: {error.args[0]}"
         return Home(source.name, sha, findings=[_plain(Finding("source-failed", "error", text, error.hint), source)])
@@ -228,9 +190,20 @@ def _home(source: Source, options: Options) -> Home:
         text = f"the source could not be read: {type(error).__name__}"  # its own text may hold a reading
         hint = "smd.read(...) of it alone shows where; please report it."
         return Home(source.name, sha, findings=[_plain(Finding("source-failed", "error", text, hint), source)])
+    return Home(source.name, sha, rows, [_plain(one, source) for one in found])
+
+
+def _rows(what: Any, options: Options) -> tuple[list[Row], list[Finding]]:
+    """Return the meters of a feed, and what was noticed on reading it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SmdWarning)  # each is a finding as well
+        made = what() if callable(what) else what
+        feed = made if isinstance(made, Feed) else read(made, clock=options.clock, tz=options.tz, dialect=options.dialect)
+        zones, told = zones_of(feed.document, feed.tz or options.tz)
+        series, noticed = series_of(feed.document, zones)
     found = [*feed.noticed, *feed.document.findings, *told, *noticed]
     rows = [_row(one, found) for one in series]
-    return Home(source.name, sha, [row for row in rows if row is not None], [_plain(one, source) for one in found])
+    return [row for row in rows if row is not None], found
 
 
 def _plain(finding: Finding, source: Source) -> dict[str, Any]:
@@ -245,97 +218,12 @@ def _row(one: Series, found: list[Finding]) -> Row | None:
         return None
     if known.size < len(readings):
         readings = rows_of(readings, known)
-    step = channel.interval_length or _most_common(readings.duration)
+    step = channel.interval_length or most_common(readings.duration)
     power = channel.power_of_ten + readings.exponent
     kind = Kind(channel.service, channel.measure, channel.flow, channel.unit, power, step, one.zone)
     row, told = row_of(kind, channel.usage_point, channel.label, readings.start, readings.duration, readings.value, readings.quality)
     found += told
     return row
-
-
-def _most_common(lengths: Ints) -> int:
-    """Return the most common of some lengths [s], the shortest of several."""
-    if (lengths == lengths[0]).all():
-        return int(lengths[0])
-    listed, counts = np.unique(lengths, return_counts=True)
-    return int(listed[counts.argmax()])
-
-
-def row_of(
-    kind: Kind, usage_point: str, channel: str, start: Ints, duration: Ints, value: Ints, quality: NDArray[np.int16]
-) -> tuple[Row | None, list[Finding]]:
-    """Return a meter on the grid of each local calendar year, and what does not fit.
-
-    Parameters
-    ----------
-    kind : Kind
-        What it measures.
-    usage_point, channel : str
-        Which it is.
-    start, duration, value, quality : array, shape (n,)
-        Its intervals in order of time, at least one [s since 1970, s], raw values and quality codes.
-    """
-    end = start + duration
-    years, fits = [], np.zeros(start.size, dtype=bool)
-    if kind.step <= DAY:
-        for year in range(_year(int(start[0]) - DAY), _year(int(start[-1]) + DAY) + 1):
-            edges = edges_of_year(kind.step, kind.zone, year)
-            low, high = np.searchsorted(start, edges[[0, -1]])
-            if low == high:
-                continue
-            here = slice(low, high)
-            place = (start[here] - edges[0]) // kind.step if kind.step < DAY else np.searchsorted(edges, start[here], "right") - 1
-            on = (edges[place] == start[here]) & (edges[place + 1] == end[here])
-            fits[here] |= on
-            if on.all():
-                gapless = place[-1] - place[0] == place.size - 1  # each stands once
-                places = slice(int(place[0]), int(place[-1]) + 1) if gapless else place
-                years.append(Year(year, places, value[here], quality[here]))
-            elif on.any():
-                years.append(Year(year, place[on], value[here][on], quality[here][on]))
-    told = []
-    if not fits.all():
-        off = np.flatnonzero(~fits)
-        text = "intervals do not lie on the steps of a cohort's table (equal ones of up to a day); they are not in the store"
-        hint = "Analyse this home by itself: smd.read."
-        begin, until = int(start[off].min()), int(end[off].max())
-        told.append(Finding("not-on-grid", "warning", text, hint, channel=channel, start=begin, end=until, n=off.size))
-    if not years:
-        return None, told
-    valid = fits & (value != MISSING)
-    first, last = int(start[fits].min()), int(end[fits].max())
-    return Row(kind, usage_point, channel, years, first, last, int(valid.sum()), int(duration[valid].sum())), told
-
-
-def _year(instant: int) -> int:
-    """Return the year of an instant [s since 1970] in UTC, which is a local one a day before or after."""
-    return int(np.datetime64(instant, "s").astype("M8[Y]").astype("i8")) + 1970
-
-
-@lru_cache(maxsize=64)
-def edges_of_year(step: int, zone: str, year: int) -> Ints:
-    """Return where the steps of a local calendar year begin, and where the last one ends [s since 1970].
-
-    Parameters
-    ----------
-    step : int
-        Length of a step [s]; a day is a local one, of 23 to 25 hours.
-    zone : str
-        IANA name.
-    year : int
-        Calendar year.
-
-    Examples
-    --------
-    >>> edges = edges_of_year(900, "America/Los_Angeles", 2024)
-    >>> edges.size - 1, str(np.datetime64(int(edges[0]), "s"))
-    (35136, '2024-01-01T08:00:00')
-    """
-    turns = np.array([np.datetime64(f"{one:04d}-01-01", "us") for one in (year, year + 1)]).astype("i8")
-    begin, end = (int(one) // _SECOND for one in instants(turns, zone)[0])
-    if step == DAY:
-        return parse("1D").between(begin * _SECOND, end * _SECOND, zone) // _SECOND
-    return np.arange(begin, end + step, step, dtype=np.int64)[: (end - begin - 1) // step + 2]
 
 
 def options_of(clock: str, tz: str | None, dialect: str | None) -> Options:
