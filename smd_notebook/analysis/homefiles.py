@@ -83,7 +83,9 @@ def write_meter(
     columns |= {"duration_s": end - start, "value": scaled(value, kind.power_of_ten), "cost": np.full(n, np.nan)}
     listed, places = np.unique(quality, return_inverse=True)
     names = ["" if code == MISSING_SMALL else codes.QUALITY.get(code, f"quality{code}") for code in listed.tolist()]
-    columns["quality"] = pd.Categorical.from_codes(places, pd.Index(names, dtype="str")).remove_categories([name for name in names if not name])
+    columns["quality"] = pd.Categorical.from_codes(places, pd.Index(names, dtype="str")).remove_categories(
+        [name for name in names if not name]
+    )
     columns["raw_value"] = pd.arrays.IntegerArray(value, value == MISSING)
     columns["power_of_ten"] = np.full(n, kind.power_of_ten, dtype=np.int16)
     texts = {name: pa.repeat(pa.scalar(one, pa.string()), n) for name, one in columns.items() if one is None or isinstance(one, str)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import io
 import os
 import warnings
 from collections.abc import Iterable, Iterator
@@ -47,6 +48,8 @@ __all__ = [
     "tens",
 ]
 
+#: Files up to this are read at once [bytes].
+_HELD = 1 << 26
 _TAKES = "Give a glob, a folder, or a list of what smd.read takes: one source a home."
 
 
@@ -56,6 +59,14 @@ class Options(NamedTuple):
     clock: str = "declared"
     tz: str | None = None
     dialect: str | None = None
+
+
+class _File(io.BytesIO):
+    """A file's bytes under its name: read once, to be hashed and to be parsed."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        super().__init__(Path(path).read_bytes())
+        self.name = os.fspath(path)
 
 
 @dataclass(frozen=True)
@@ -73,6 +84,8 @@ class Source:
         ReadError
             Where they cannot be had.
         """
+        if isinstance(self.what, _File):
+            return hashlib.sha256(self.what.getbuffer()).hexdigest()
         own = getattr(self.what, "sha256", None)
         if isinstance(own, str):
             return own
@@ -177,12 +190,13 @@ def take_in(sources: list[Source], options: Options) -> list[Home]:
 def _home(source: Source, options: Options) -> Home:
     sha = ""
     try:
-        sha = source.sha256()
+        what = _held(source.what)
+        sha = replace(source, what=what).sha256()
         if is_parquet(source.what):
             rows, found, about = read_meters(Path(source.what))
             source = replace(source, name=about.get("source", source.name))
         else:
-            rows, found = _rows(source.what, options)
+            rows, found = _rows(what, options)
     except SmdError as error:
         text = f"the source could not be read: {type(error).__name__}: {error.args[0]}"
         return Home(source.name, sha, findings=[_plain(Finding("source-failed", "error", text, error.hint), source)])
@@ -191,6 +205,13 @@ def _home(source: Source, options: Options) -> Home:
         hint = "smd.read(...) of it alone shows where; please report it."
         return Home(source.name, sha, findings=[_plain(Finding("source-failed", "error", text, hint), source)])
     return Home(source.name, sha, rows, [_plain(one, source) for one in found])
+
+
+def _held(what: Any) -> Any:
+    """Return a file in memory, unless it is large; anything else as it is."""
+    if isinstance(what, (str, os.PathLike)) and Path(what).is_file() and Path(what).stat().st_size <= _HELD:
+        return _File(what)
+    return what
 
 
 def _rows(what: Any, options: Options) -> tuple[list[Row], list[Finding]]:

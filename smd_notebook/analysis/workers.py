@@ -10,6 +10,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from functools import partial
+from itertools import chain
 from typing import Any
 
 from smd_notebook.errors import ConfigurationError, SmdError
@@ -48,8 +51,13 @@ def in_order(
         raise ConfigurationError("processes must be 1 or more", hint="1 works in this process.")
     if client is not None:
         threads = sum(client.nthreads().values()) or 1
+        pending: deque[Any] = deque()
         with client.get_executor(pure=False, retries=_TRIES) as executor:
-            yield from _windowed(executor, work, iter(pieces), deque(), 2 * threads)
+            try:
+                yield from _windowed(executor, work, iter(pieces), pending, 2 * threads)
+            finally:
+                for _, future in pending:  # none, but after an interrupt
+                    future.cancel()
     elif n == 1:
         for piece in pieces:
             yield work(*piece)
@@ -61,11 +69,12 @@ def _pooled(work: Callable[..., Any], pieces: Iterator[tuple[Any, ...]], n: int)
     """Yield from a pool of processes; where one of them dies, go on with a new pool."""
     pending: deque[tuple[tuple[Any, ...], Any]] = deque()
     died = 0
-    others = set(multiprocessing.active_children())
+    context = multiprocessing.get_context("spawn")
+    stop = context.Event()
     while True:
-        with ProcessPoolExecutor(n, mp_context=multiprocessing.get_context("spawn"), initializer=_begin) as pool:
+        with ProcessPoolExecutor(n, mp_context=context, initializer=_begin, initargs=(stop,)) as pool:
             try:
-                for done in _windowed(pool, work, pieces, pending, 2 * n):
+                for done in _windowed(pool, partial(_unless_stopped, work), pieces, pending, 2 * n):
                     died = 0
                     yield done
                 return
@@ -75,26 +84,50 @@ def _pooled(work: Callable[..., Any], pieces: Iterator[tuple[Any, ...]], n: int)
                     text = "worker processes died again and again"
                     hint = 'Memory may be short, or a script lacks `if __name__ == "__main__":`; processes=1 starts none.'
                     raise SmdError(text, hint=hint) from None
-            except BaseException:  # such as an interrupt: nobody waits for what is under way
-                for worker in set(multiprocessing.active_children()) - others:
-                    worker.terminate()
+            except BaseException:  # such as an interrupt; a worker that was killed while it sends would leave the pool waiting for ever
+                stop.set()
+                pool.shutdown(cancel_futures=True)
                 raise
 
 
-def _begin() -> None:
+#: In a worker, whether it shall begin nothing more.
+_stopped: list[Any] = []
+
+
+def _begin(stop: Any) -> None:
     """Set a worker up: an interrupt is for the process that started it, and what is imported by now is no garbage."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _stopped.append(stop)
     gc.freeze()
+    gc.set_threshold(50_000)
+
+
+def _unless_stopped(work: Callable[..., Any], *piece: Any) -> Any:
+    return None if _stopped[0].is_set() else work(*piece)
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Put interrupts off, and for good in processes that are started meanwhile: they are for the one that started them."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _windowed(executor: Any, work: Callable[..., Any], pieces: Iterator[tuple[Any, ...]], pending: deque[Any], size: int) -> Iterator[Any]:
     """Yield results in order, with `size` pieces under way; a piece leaves `pending` when its result is there."""
     again = [piece for piece, _ in pending]
     pending.clear()
-    pending.extend((piece, executor.submit(work, *piece)) for piece in again)
+    coming = chain(again, pieces)
     while True:
-        while len(pending) < size and (piece := next(pieces, None)) is not None:
-            pending.append((piece, executor.submit(work, *piece)))
+        while len(pending) < size and (piece := next(coming, None)) is not None:
+            with _deaf():
+                pending.append((piece, executor.submit(work, *piece)))
         if not pending:
             return
         done = pending[0][1].result()
