@@ -197,6 +197,7 @@ function render({ model, el }) {
       if (drawn.has(plot) || !plot.on) continue;
       drawn.add(plot);
       plot.tabIndex = 0;
+      plot.addEventListener("keydown", (event) => event.stopPropagation()); // arrows scroll it, where it is wider than the screen
       plot.setAttribute("role", "figure");
       plot.setAttribute("aria-label", plot.layout?.meta?.alt ?? "Figure");
       if (plot.layout?.xaxis?.type === "date") plot.on("plotly_relayout", (change) => zoomed(plot, change));
