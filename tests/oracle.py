@@ -64,7 +64,10 @@ def whole(node: Any) -> int | None:
 
 
 def path(href: str | None) -> str:
-    return urlsplit(href or "").path.strip("/")
+    try:
+        return urlsplit(href or "").path.strip("/")
+    except ValueError:  # brackets that are no address
+        return ""
 
 
 class Found:
