@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -103,6 +104,8 @@ async def collect(
         What the utility answered. The archive keeps what came before, and `Client.download` goes on from there.
     ConfigurationError
         Where an argument is wrong.
+    asyncio.CancelledError
+        Where it was interrupted: the download ends with the chunk that it is at, and the authorization is kept.
 
     Warns
     -----
@@ -123,8 +126,13 @@ async def collect(
     url = client.authorization_url()
     answer = (receive or _paste)(url)
     redirected = await answer if inspect.isawaitable(answer) else answer
-    # in a thread, so that widgets and everything else of the kernel go on
-    return _told(await asyncio.to_thread(_finish, client, redirected, months, Path(csv), revoke, to, min_coverage, progress))
+    # in a thread, so that widgets and everything else of the kernel go on; an interrupt ends the awaiting, and has to be passed on to it
+    stop = Event()
+    try:
+        return _told(await asyncio.to_thread(_finish, client, redirected, months, Path(csv), revoke, to, min_coverage, progress, stop))
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        stop.set()
+        raise
 
 
 def collect_blocking(
@@ -156,14 +164,22 @@ def _check(months: int, min_coverage: float) -> None:
 
 
 def _finish(
-    client: Client, redirected: str, months: int, csv: Path, revoke: bool, to: str | Path, min_coverage: float, progress: bool
+    client: Client,
+    redirected: str,
+    months: int,
+    csv: Path,
+    revoke: bool,
+    to: str | Path,
+    min_coverage: float,
+    progress: bool,
+    stop: Event | None = None,
 ) -> Collected:
     """Do everything after the customer has consented."""
     from smd_notebook.feed import read
 
     subscription = client.exchange(redirected)
     end = client.now()
-    got = client.download(subscription, _months_before(end, months, client.custodian.zone), to=to, progress=progress)
+    got = client.download(subscription, _months_before(end, months, client.custodian.zone), to=to, progress=progress, stop=stop)
     feed = read(got)
     frame = feed.tidy()
     coverage = _coverage(frame, got)
@@ -175,6 +191,8 @@ def _finish(
         f"readings of {thin} of {len(coverage)} usage points cover less than {min_coverage:.0%} of the window": thin,
     }
     kept = next((why for why, holds in doubts.items() if holds), "") if revoke else ""
+    if stop is not None and stop.is_set():  # nobody waits for it any more, so what cannot be brought back is left alone
+        kept = "it was interrupted"
     revoked = revoke and not kept and client.revoke(subscription, confirm=True)
     return Collected(feed, csv, got, subscription, coverage, revoked, kept)
 

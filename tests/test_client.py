@@ -11,6 +11,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -460,6 +461,41 @@ def test_no_secret_in_archives_logs_reprs_and_errors(tmp_path, utility, client, 
     for canary in canaries:
         assert len(canary) > 7
         assert not [text for text in shown if canary in text]
+
+
+# -- interrupts --------------------------------------------------------------------------------------------------------------------------
+
+
+def test_an_interrupted_cell_leaves_an_archive_that_goes_on(tmp_path, utility, client, monkeypatch, capsys):
+    """Ctrl-C in the middle of the second chunk: what came is kept, nothing is locked, and the rest is asked for."""
+    subscription, get, answers = consented(client, utility), client.session.get, itertools.count()
+
+    def interrupted(*args, **more):
+        reply = get(*args, **more)
+        if "/Batch/" in str(reply.url) and next(answers) == 1:
+            raise KeyboardInterrupt
+        return reply
+
+    with monkeypatch.context() as patch:
+        patch.setattr(client.session, "get", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            client.download(subscription, "2025-01-01", to=tmp_path)
+    assert "download:" in capsys.readouterr().err  # the bar
+    assert len([one for one in replies(tmp_path / "practice" / POINT) if one.done]) == 1
+    since = len(utility.requests)
+    got = client.download(subscription, "2025-01-01", to=tmp_path, progress=False)
+    windows = asked(utility, since)
+    assert windows[0][0] > got.start
+    assert energy(got) == energy(utility.held(subscription))
+
+
+def test_a_download_in_a_thread_can_be_stopped(tmp_path, utility, client):
+    subscription, stop = consented(client, utility), threading.Event()
+    stop.set()
+    got = client.download(subscription, "2025-01-01", to=tmp_path, progress=False, stop=stop)
+    assert not got.replies
+    assert not got.complete
+    assert client.download(subscription, "2025-01-01", to=tmp_path, progress=False).complete
 
 
 # -- kill -9 -----------------------------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,37 @@ def test_it_can_be_awaited_and_asked_to_keep(utility, client, places):
     assert not made.revoked
     assert not made.kept
     assert status(client, made) == 1
+
+
+def test_an_interrupted_cell_stops_what_goes_on_behind_it(utility, client, places, monkeypatch):
+    """The thread ends before its next chunk, writes no file and revokes nothing; and the archive goes on when it is asked to."""
+    client_download, ended = client.download, threading.Event()
+    begun, go = threading.Event(), threading.Event()
+
+    def slow(*args, stop, **more):
+        begun.set()
+        assert go.wait(10)
+        try:
+            return client_download(*args, stop=stop, **more)
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(client, "download", slow)
+
+    async def interrupted():
+        cell = asyncio.create_task(collect(client, months=2, receive=customer(utility), progress=False, **places))
+        await asyncio.to_thread(begun.wait, 10)
+        cell.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await cell
+        go.set()
+
+    asyncio.run(interrupted())
+    assert ended.wait(10)
+    assert not places["csv"].exists()
+    assert [one.status for one in client.authorizations()][-1] == 1
+    monkeypatch.undo()
+    assert run(client, months=2, receive=customer(utility), **places).revoked
 
 
 def test_the_kernel_goes_on_meanwhile(utility, client, places):

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -251,6 +252,7 @@ class Client(Bulk):
         to: str | Path = "raw/",
         *,
         progress: bool = True,
+        stop: Event | None = None,
     ) -> Download:
         """Download readings and bills into an archive of raw replies; what is there already is not asked for again.
 
@@ -266,11 +268,13 @@ class Client(Bulk):
             The archive's folder. Files in it are for the user alone.
         progress : bool
             Whether to show a bar.
+        stop : threading.Event, optional
+            Ends it before the next chunk, once it is set: for a download in a thread, which no interrupt reaches.
 
         Returns
         -------
         Download
-            The archive, for `smd_notebook.read`.
+            The archive, for `smd_notebook.read`; incomplete where it was stopped.
 
         Raises
         ------
@@ -298,7 +302,7 @@ class Client(Bulk):
         else:
             found = [usage_point]
         got = self._archive(name, found, begin, last, until, root)
-        self._fill(got, progress=progress)
+        self._fill(got, progress=progress, stop=stop)
         return got
 
     def update(self, download: Download, subscription: Subscription | str | None = None, *, progress: bool = True) -> Download:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from smd_notebook.access.archive import SETTLED, Download, Reply, locked, plain_name, replies, set_aside, store
@@ -29,7 +30,14 @@ TRIES = 3
 
 
 def fill(
-    download: Download, custodian: Custodian, ask: Ask, clock: Callable[[], float], *, renew: bool = False, progress: bool = True
+    download: Download,
+    custodian: Custodian,
+    ask: Ask,
+    clock: Callable[[], float],
+    *,
+    renew: bool = False,
+    progress: bool = True,
+    stop: Event | None = None,
 ) -> None:
     """Ask for what a download lacks.
 
@@ -47,6 +55,8 @@ def fill(
         Whether to ask again for what was provisional when it was archived.
     progress : bool
         Whether to show a bar.
+    stop : threading.Event, optional
+        Ends it before the next chunk, once it is set.
 
     Raises
     ------
@@ -75,6 +85,8 @@ def fill(
             for window in chunks(gap, custodian.chunk_days, custodian.zone)
         ]
         for point, folder, window in tqdm(plan, desc="download", unit="chunk", disable=not (progress and plan)):
+            if stop is not None and stop.is_set():
+                return
             _chunk(download, point, folder, window, custodian, ask, clock)
 
 
