@@ -17,9 +17,9 @@ from smd_notebook.frames import Series, costs_of, values_of
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["dataset", "datatree", "group_names"]
+__all__ = ["METHODS", "cf_unit", "dataset", "datatree", "group_names", "time_coords"]
 
-_METHODS = {"energy": "time: sum", "volume": "time: sum", "power": "time: mean", "register": "time: point"}
+METHODS = {"energy": "time: sum", "volume": "time: sum", "power": "time: mean", "register": "time: point"}
 _FILL = np.int16(MISSING_SMALL)
 
 
@@ -65,7 +65,7 @@ def dataset(series: Sequence[Series], document: Document) -> xr.Dataset:
     for one, rows, name in zip(series, known, names, strict=True):
         places = np.searchsorted(starts, one.readings.start[rows])
         variables |= _variables(one, rows, places, len(starts), name, document, prefix=f"{name}_")
-    coords = _coords(starts, np.array([ends[at] for at in starts.tolist()], dtype=np.int64), series[0].zone if series else "UTC")
+    coords = time_coords(starts, np.array([ends[at] for at in starts.tolist()], dtype=np.int64), series[0].zone if series else "UTC")
     attrs = {"Conventions": "CF-1.11", "title": "Green Button (ESPI) readings", "zone": series[0].zone if series else "UTC"}
     return xr.Dataset(variables, coords, attrs)
 
@@ -101,7 +101,7 @@ def datatree(series: Sequence[Series], document: Document) -> xr.DataTree:
             "flow": one.channel.flow,
             "zone": one.zone,
         }
-        groups[f"/{name}"] = xr.Dataset(variables, _coords(start, start + one.readings.duration[rows], one.zone), attrs)
+        groups[f"/{name}"] = xr.Dataset(variables, time_coords(start, start + one.readings.duration[rows], one.zone), attrs)
     return xr.DataTree.from_dict(groups)
 
 
@@ -132,9 +132,9 @@ def _variables(one: Series, rows: Any, places: Any, n: int, name: str, document:
         column[places] = values
         return column
 
-    attrs = {"long_name": channel.label, "units": _cf_unit(channel.unit), "flow": channel.flow, "measure": channel.measure}
-    if channel.measure in _METHODS:
-        attrs["cell_methods"] = _METHODS[channel.measure]
+    attrs = {"long_name": channel.label, "units": cf_unit(channel.unit), "flow": channel.flow, "measure": channel.measure}
+    if channel.measure in METHODS:
+        attrs["cell_methods"] = METHODS[channel.measure]
     found: dict[str, Any] = {name: ("time", spread(values_of(one)[rows]), attrs)}
     flagged = {
         "quality": (readings.quality, codes.QUALITY),
@@ -161,7 +161,8 @@ def _tou_words(document: Document) -> dict[int, str]:
     return {one.code: one.name for one in programs if one.name and one.code is not None and (one.kind or "tou").lower() == "tou"}
 
 
-def _coords(start: Any, end: Any, zone: str) -> dict[str, Any]:
+def time_coords(start: Any, end: Any, zone: str) -> dict[str, Any]:
+    """Return coordinates of intervals [s since 1970]: time and its bounds in UTC, and what the wall clock shows."""
     import pandas as pd
 
     time = start.astype("datetime64[s]").astype("datetime64[us]")
@@ -181,7 +182,7 @@ def _coords(start: Any, end: Any, zone: str) -> dict[str, Any]:
     }
 
 
-def _cf_unit(symbol: str | None) -> str:
+def cf_unit(symbol: str | None) -> str:
     """Return a unit as UDUNITS spells it, where it differs."""
     return {None: "1", "Wh": "W h", "VAh": "V A h", "VA": "V A", "varh": "V A h", "var": "V A", "degC": "degC"}.get(symbol, symbol or "1")
 

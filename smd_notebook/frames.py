@@ -240,17 +240,17 @@ def scaled(raw: Column, power: int, factor: Fraction = Fraction(1)) -> npt.NDArr
     ratio = factor * Fraction(10) ** power
     over, under = ratio.numerator, ratio.denominator
     missing = raw == MISSING
-    whole = not missing.any()
-    largest = int(np.abs(raw if whole else raw[~missing]).max(initial=0))
+    largest = int(np.abs(raw).max(initial=0))  # the missing one has no positive counterpart and stays below 0
     if max(largest, 1) * over <= _EXACT and under <= _EXACT:
-        values = raw * over / np.float64(under)
+        values = (raw if over == 1 else raw * over) / np.float64(under)
     elif largest <= _EXACT and under == 1 and (factor == 1 and power <= _EXACT_POWER):
         values = raw * np.float64(over)
     elif largest <= _EXACT and over == 1 and (factor == 1 and -power <= _EXACT_POWER):
         values = raw / np.float64(under)
     else:
         values = np.array([quotient(int(one) * over, under) for one in np.where(missing, 0, raw).tolist()], dtype=np.float64)
-    return values if whole else np.where(missing, np.nan, values)
+    np.copyto(values, np.nan, where=missing)
+    return values
 
 
 def quotient(over: int, under: int) -> float:

@@ -1,5 +1,6 @@
 """Pure functions on tidy frames: from intervals to numbers that can be cited."""
 
+from smd_notebook.analysis import cubes as cubes
 from smd_notebook.analysis.bins import resample
 from smd_notebook.analysis.classes import quality_map
 from smd_notebook.analysis.costs import bill, tou_shares
@@ -30,6 +31,7 @@ __all__ = [
     "cite",
     "coincidence",
     "convert",
+    "cubes",
     "degree_day_models",
     "degree_days",
     "dr_baseline",

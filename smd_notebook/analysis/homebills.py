@@ -11,7 +11,7 @@ import pandas as pd
 from smd_notebook.analysis.costs import Metered, Terms, lines_of, metered, points_of, terms_of
 from smd_notebook.analysis.cycles import cycles_of
 from smd_notebook.analysis.homerows import joined, tidy_rows
-from smd_notebook.analysis.homestore import Store
+from smd_notebook.analysis.homestore import opened
 from smd_notebook.analysis.schedules import Tariff, as_date
 from smd_notebook.errors import ConfigurationError, UnitError, warn
 
@@ -63,7 +63,7 @@ def pricing_of(
 
 def priced(path: str, pricing: Pricing, pieces: list[tuple[str, list[dict[str, Any]]]]) -> tuple[list[tuple[Any, ...]], list[Exception]]:
     """Return a row for each home of some and each tariff, and why others cannot be priced; it runs in worker processes."""
-    store = Store(path)
+    store = opened(path)
     frame = joined([tidy_rows(store, *piece) for piece in pieces])
     rows: list[tuple[Any, ...]] = []
     refused: list[Exception] = []

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from smd_notebook.analysis.homerows import KEEP, tidy_rows
-from smd_notebook.analysis.homestore import Store
+from smd_notebook.analysis.homestore import opened
 from smd_notebook.analysis.profiles import slot_length
 from smd_notebook.analysis.series import series_of
 from smd_notebook.analysis.typical import Shaping, TypicalDays, check_units, choose, dates_of, described, errors, shapes_of
@@ -36,7 +36,7 @@ class Days(NamedTuple):
 
 def days_of(path: str, how: Shaping, table: str, rows: list[dict[str, Any]]) -> Days:
     """Return the days of some meters of a store; it runs in worker processes."""
-    frame = tidy_rows(Store(path), table, rows)
+    frame = tidy_rows(opened(path), table, rows)
     step = slot_length(how.slot)
     _, found = series_of(frame, f"days in slots of {how.slot}", min_coverage=how.min_coverage, longest=step)
     sizes, date, shapes, usable = shapes_of(found, how)

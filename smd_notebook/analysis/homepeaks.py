@@ -12,7 +12,7 @@ import pandas as pd
 from smd_notebook.analysis.bins import resample
 from smd_notebook.analysis.edges import distinct
 from smd_notebook.analysis.homerows import KEEP, tidy_rows
-from smd_notebook.analysis.homestore import Store
+from smd_notebook.analysis.homestore import opened
 from smd_notebook.analysis.loads import aligned, check_apart, highest, own_peaks, peaks_table, rates_at, unlike
 from smd_notebook.analysis.series import Series, series_of
 from smd_notebook.errors import ConfigurationError, UnitError
@@ -52,7 +52,7 @@ Blocks = Callable[[int], Iterator[Rates]]
 
 def rates_of(path: str, bins: Any, min_coverage: float, table: str, rows: list[dict[str, Any]]) -> Rates:
     """Return the rates of some meters of a store, in bins where they are asked for; it runs in worker processes."""
-    frame = tidy_rows(Store(path), table, rows)
+    frame = tidy_rows(opened(path), table, rows)
     if bins is not None:
         frame = resample(frame, bins)
     _, found = series_of(frame, "coincidence", min_coverage=min_coverage)

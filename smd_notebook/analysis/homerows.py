@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from smd_notebook.analysis.bins import resample
-from smd_notebook.analysis.homestore import Store
-from smd_notebook.analysis.loads import duration_curve
-from smd_notebook.errors import ConfigurationError, UnitError
+from smd_notebook.analysis.homestore import Store, opened
+from smd_notebook.analysis.workers import in_order
+from smd_notebook.errors import ConfigurationError, UnitError, warn
 from smd_notebook.espi import codes
 from smd_notebook.espi.model import MISSING
 from smd_notebook.frames import categories_of, scaled
 
-__all__ = ["KEEP", "applied", "bins_to_add", "curve_at", "groups_of", "joined", "meters_of", "tidy_rows"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["KEEP", "applied", "bins_to_add", "gathered", "groups_of", "joined", "meters_of", "tidy_rows"]
 
 #: Bytes that are kept where meters are gone through twice; what is beyond is read again.
 KEEP = 2**26
@@ -99,20 +102,41 @@ def _qualities(column: Any) -> Any:
 def applied(path: str, function: Any, options: dict[str, Any], table: str, rows: list[dict[str, Any]]) -> tuple[Any, Exception | None]:
     """Return what a function makes of some meters, or why it refuses them."""
     try:
-        return function(tidy_rows(Store(path), table, rows), **options), None
+        return function(tidy_rows(opened(path), table, rows), **options), None
     except (UnitError, ConfigurationError) as error:
         return None, error
 
 
-def curve_at(frame: pd.DataFrame, shares: Any) -> pd.DataFrame:
-    """Return duration curves at some shares of the time."""
-    curve = duration_curve(frame)
-    parts = []
-    for _, one in curve.groupby(["usage_point", "channel"], sort=False):
-        at = np.minimum(np.searchsorted(one["share"].to_numpy(), shares), len(one) - 1)
-        parts.append(one.iloc[at][["usage_point", "channel", "load", "unit"]].assign(share=shares))
-    out: pd.DataFrame = pd.concat(parts, ignore_index=True)[["usage_point", "channel", "share", "load", "unit"]]
-    return out
+def gathered(work: Callable[..., Any], pieces: list[tuple[str, tuple[Any, ...]]], client: Any, processes: int | None) -> pd.DataFrame:
+    """Put what is made of pieces of tables one below the other; tables of which nothing can be made are warned of.
+
+    Parameters
+    ----------
+    work : callable
+        Returns a frame of a piece, or None and why there is none.
+    pieces : list of tuple
+        Tables, and the arguments of `work`.
+    client, processes : dask.distributed.Client and int, optional
+        Where to work, as `in_order` has it.
+
+    Raises
+    ------
+    UnitError, ConfigurationError
+        If nothing can be made of any.
+    """
+    parts: list[pd.DataFrame] = []
+    refused: dict[str, Exception] = {}
+    done = in_order(work, (piece for _, piece in pieces), client=client, processes=processes)
+    for (table, _), (part, error) in zip(pieces, done, strict=True):
+        if error is not None:
+            refused.setdefault(table, error)
+        else:
+            parts.append(part)
+    for table, error in refused.items():
+        if not parts:
+            raise error
+        warn(f"nothing was computed of meters in {table!r}: {error}", stacklevel=3)
+    return joined(parts)
 
 
 def bins_to_add(frame: pd.DataFrame, bins: Any) -> pd.DataFrame:

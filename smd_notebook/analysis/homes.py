@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 import pandas as pd
 
 from smd_notebook.analysis.bins import resample
+from smd_notebook.analysis.homearrays import Arrays
 from smd_notebook.analysis.homefiles import folder_of
-from smd_notebook.analysis.homegroups import Together
-from smd_notebook.analysis.homerows import applied, bins_to_add, curve_at, groups_of, joined, meters_of, tidy_rows
+from smd_notebook.analysis.homerows import applied, bins_to_add, gathered, groups_of, joined, meters_of, tidy_rows
 from smd_notebook.analysis.homestore import Store, exported
 from smd_notebook.analysis.intake import fingerprints, options_of, sources_of, take_in, tens
 from smd_notebook.analysis.measures import metrics
-from smd_notebook.analysis.profiles import profile
 from smd_notebook.analysis.release import release_screen
 from smd_notebook.analysis.workers import in_order
 from smd_notebook.errors import ConfigurationError, enforce, needs, warn
@@ -30,7 +28,7 @@ __all__ = ["Cohort"]
 _FEW = 30  # sources that are read before a second process would have started
 
 
-class Cohort(Together):
+class Cohort(Arrays):
     """Many homes in one Zarr store. Immutable: every method that changes something returns a new one; the store stays as it is.
 
     Parameters
@@ -238,19 +236,8 @@ class Cohort(Together):
         UnitError, ConfigurationError
             If the function can make nothing of any table of meters; where it can of some, the others are warned of.
         """
-        parts: list[pd.DataFrame] = []
-        refused: dict[str, Exception] = {}
-        pieces = [(str(self._store.path), function, options, *piece) for piece in self._pieces()]
-        for (*_, table, _), (part, error) in zip(pieces, in_order(applied, pieces, client=client, processes=processes), strict=True):
-            if error is not None:
-                refused.setdefault(table, error)
-            else:
-                parts.append(part)
-        for table, error in refused.items():
-            if not parts:
-                raise error
-            warn(f"nothing was computed of meters in {table!r}: {error}", stacklevel=2)
-        return joined(parts)
+        pieces = [(piece[0], (str(self._store.path), function, options, *piece)) for piece in self._pieces()]
+        return gathered(applied, pieces, client, processes)
 
     def resample(self, bins: Any, *, min_coverage: float = 0, **where: Any) -> pd.DataFrame:
         """Put the intervals of each meter into bins, as `smd.resample` does.
@@ -266,16 +253,6 @@ class Cohort(Together):
         """
         return self._stamped(self.apply(resample, bins=bins, min_coverage=min_coverage, **where), f"bins of {bins}")
 
-    def profile(self, **options: Any) -> pd.DataFrame:
-        """Say what is usual at each time of day, for each meter.
-
-        Parameters
-        ----------
-        **options : Any
-            Those of `smd.profile`, and `client` or `processes` as in `apply`.
-        """
-        return self._stamped(self.apply(profile, **options), "mean and quantiles of the rate at each time of day, by kind of day")
-
     def metrics(self, **options: Any) -> pd.DataFrame:
         """Compute what is usually said of a load, for each meter.
 
@@ -285,33 +262,6 @@ class Cohort(Together):
             Those of `smd.metrics`, and `client` or `processes` as in `apply`.
         """
         return self._stamped(self.apply(metrics, **options), "metrics of a load, each by the definition beside it")
-
-    def duration_curve(self, shares: Sequence[float] | None = None, **where: Any) -> pd.DataFrame:
-        """Say which load each meter reached or exceeded in which share of its time.
-
-        Parameters
-        ----------
-        shares : sequence of float, optional
-            Shares of the metered time, each from 0 to 1; by default 0, 0.01 ... 1. At 0 it is the highest load.
-        **where : Any
-            `client` or `processes`, as in `apply`.
-
-        Returns
-        -------
-        DataFrame, shape (n_meters * n_shares, 5)
-            `usage_point`, `channel`, `share` [1], `load` [unit], `unit`: the first row of `smd.analysis.duration_curve` at which so much
-            of the time is reached.
-
-        Raises
-        ------
-        ConfigurationError
-            If a share is not from 0 to 1.
-        """
-        wanted = np.linspace(0, 1, 101) if shares is None else np.asarray(shares, dtype="f8")
-        if wanted.size and not (wanted.min() >= 0 and wanted.max() <= 1):
-            raise ConfigurationError("shares are from 0 to 1", hint="shares=(0, 0.5, 1) for the highest, the middle and the lowest load.")
-        table = self.apply(curve_at, shares=wanted, **where)
-        return self._stamped(table, "load duration curve: load that was reached or exceeded in a share of the time")
 
     def publish(
         self,

@@ -7,7 +7,7 @@ So a run that is killed leaves a store that reads as of its last finished batch.
 from __future__ import annotations
 
 import json
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Ints = NDArray[np.int64]
 
-__all__ = ["BATCH", "Store", "exported"]
+__all__ = ["BATCH", "Store", "exported", "opened"]
 
 #: Meters in a chunk, and sources that are finished together.
 BATCH = 10
@@ -321,7 +321,24 @@ class Store:
 
 def exported(path: str, folder: Path, table: str, rows: list[dict[str, Any]]) -> None:
     """Write meters of a store as Parquet files, as `Store.export`, in whatever process."""
-    Store(path).export(folder, table, rows)
+    opened(path).export(folder, table, rows)
+
+
+def opened(path: str) -> Store:
+    """Return a store to read from: the same one as long as nothing was written to it, for its list of sources may be long.
+
+    Parameters
+    ----------
+    path : str
+        The folder.
+    """
+    listed = Path(path, "sources", "zarr.json").stat()
+    return _opened(path, listed.st_mtime_ns, listed.st_ino)
+
+
+@lru_cache(maxsize=4)
+def _opened(path: str, *_: int) -> Store:
+    return Store(path)
 
 
 def _failed(record: dict[str, Any]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Ints = NDArray[np.int64]
 
-__all__ = ["across_homes", "clock", "profile", "slot_length"]
+__all__ = ["Asked", "across_homes", "asked_for", "clock", "profile", "slot_length"]
 
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -62,6 +62,103 @@ def slots_of(one: Series, slot: str, min_coverage: float) -> tuple[Ints, Ints, N
     if one.additive:
         value = value / (part["coverage"] * np.diff(edges))[keep]
     return wall // DAY, wall % DAY // slot_length(slot), value * one.factor
+
+
+class Asked(NamedTuple):
+    """Which profile is asked for: kinds of days, slots of the day and quantiles."""
+
+    keys: tuple[str, ...]
+    slot: str
+    step: int  # how long a slot is [us]
+    quantiles: tuple[float, ...]
+    seasons: tuple[str, ...]
+    of_month: Ints  # the season of each month
+    holidays: str | list[Any] | None
+
+    @property
+    def n_slots(self) -> int:
+        """How many slots a day has."""
+        return DAY // self.step
+
+    @property
+    def longest(self) -> int:
+        """How long intervals may be [us]."""
+        return self.step if self.step < DAY else DAY + HOUR
+
+    @property
+    def categories(self) -> dict[str, tuple[str, ...]]:
+        """The names behind the numbers of kinds of days and of slots."""
+        starts = tuple(clock(at) for at in range(0, DAY, self.step))
+        return {"season": self.seasons, "day_type": DAY_TYPES, "weekday": _WEEKDAYS, "slot": starts}
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """What a passport says of it."""
+        found: dict[str, Any] = {"slot": self.slot, "by": list(self.keys)}
+        if "day_type" in self.keys:
+            dates = self.holidays
+            found["holidays"] = dates if dates is None or isinstance(dates, str) else [str(day) for day in dates]
+        if "season" in self.keys:
+            months = {name: (np.flatnonzero(self.of_month == number) + 1).tolist() for number, name in enumerate(self.seasons)}
+            found["seasons"] = months
+        return found
+
+    def kinds(self, days: Ints) -> Ints:
+        """Return the kind of each day [days since 1970] by each key, as numbers, shape (n_days, n_keys), or one column without keys."""
+        month = days.view("M8[D]").astype("M8[M]").astype("i8")
+        codes = {"season": self.of_month[month % 12], "month": month % 12 + 1, "weekday": (days + 3) % 7, "year": month // 12 + 1970}
+        if "day_type" in self.keys:
+            codes["day_type"] = day_types(days, self.holidays)
+        return np.column_stack([codes[key] for key in self.keys]) if self.keys else np.zeros((days.size, 1), dtype="i8")
+
+    def codes(self, key: str, labels: Sequence[Any]) -> list[int]:
+        """Return the numbers of kinds of days by their names."""
+        return [self.categories[key].index(label) for label in labels] if key in self.categories else list(labels)
+
+    def part(self, groups: Ints, count: Any, mean: Any, fan: Any) -> dict[str, Any]:
+        """Return the columns of some groups, shape (n_groups, n_keys), as numbers; `count` and the others have a row a group and slot."""
+        part: dict[str, Any] = {key: np.repeat(groups[:, column], self.n_slots) for column, key in enumerate(self.keys)}
+        part |= {"slot": np.tile(np.arange(self.n_slots), len(groups)), "n": count, "mean": mean}
+        return part | {f"p{100 * share:g}": fan[:, column] for column, share in enumerate(self.quantiles)}
+
+    def columns(self, parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Return columns, one part below the other, with names for numbers."""
+        columns: dict[str, Any] = {}
+        for name in (*self.keys, "slot", "n", "mean", *(f"p{100 * share:g}" for share in self.quantiles)):
+            numbers: Any = np.concatenate([part[name] for part in parts]) if parts else np.empty(0)
+            if name in self.categories:
+                names = pd.Index(self.categories[name])
+                columns[name] = pd.Categorical.from_codes(numbers.astype("i8"), categories=names, ordered=True)
+            else:
+                columns[name] = numbers.astype("i8" if name in ("month", "year", "n") else "f8")
+        return columns
+
+
+def asked_for(
+    by: str | Sequence[str],
+    slot: str,
+    quantiles: Sequence[float],
+    holidays: str | Iterable[date | str] | None,
+    seasons: Mapping[str, Sequence[int]] | None,
+) -> Asked:
+    """Return the profile that the arguments of `profile` ask for.
+
+    Raises
+    ------
+    ConfigurationError
+        If an argument is not understood.
+    """
+    known = ("season", "day_type", "month", "weekday", "year")
+    keys = (by,) if isinstance(by, str) else tuple(by)
+    if len(set(keys)) != len(keys) or not set(keys) <= set(known):
+        raise ConfigurationError(f"cannot group days by {keys!r}", hint=f"Any of {', '.join(known)}, each once.")
+    if not all(0 <= share <= 1 for share in quantiles):
+        raise ConfigurationError(
+            "quantiles are between 0 and 1", hint="quantiles=(0.1, 0.5, 0.9) for the tenth, the middle and the ninetieth."
+        )
+    names, of_month = season_of_months(seasons)
+    dates = holidays if holidays is None or isinstance(holidays, str) else list(holidays)
+    return Asked(keys, slot, slot_length(slot), tuple(quantiles), names, of_month, dates)
 
 
 def profile(
@@ -127,65 +224,29 @@ def profile(
     >>> evening["n"].item(), round(evening["mean"].item(), 4), evening["unit"].item()
     (86, 5268.2791, 'W')
     """
-    known = ("season", "day_type", "month", "weekday", "year")
-    keys = (by,) if isinstance(by, str) else tuple(by)
-    if len(set(keys)) != len(keys) or not set(keys) <= set(known):
-        raise ConfigurationError(f"cannot group days by {keys!r}", hint=f"Any of {', '.join(known)}, each once.")
-    if not all(0 <= share <= 1 for share in quantiles):
-        raise ConfigurationError(
-            "quantiles are between 0 and 1", hint="quantiles=(0.1, 0.5, 0.9) for the tenth, the middle and the ninetieth."
-        )
-    names, of_month = season_of_months(seasons)
-    dates = holidays if holidays is None or isinstance(holidays, str) else list(holidays)
-    step = slot_length(slot)
-    frame, found = series_of(x, f"a profile in slots of {slot}", min_coverage=min_coverage, longest=step if step < DAY else DAY + HOUR)
+    asked = asked_for(by, slot, quantiles, holidays, seasons)
+    what = f"a profile in slots of {slot}"
+    frame, found = series_of(x, what, min_coverage=min_coverage, longest=asked.longest)
     parts: list[dict[str, Any]] = []
     for one in found:
         day, place, rate = slots_of(one, slot, min_coverage)
         # the days themselves are few: group them, and let slots take the group of their day
         first = int(day[0]) if day.size else 0
         days = np.arange(first, int(day[-1]) + 1) if day.size else np.empty(0, dtype="i8")
-        month = days.view("M8[D]").astype("M8[M]").astype("i8")
-        codes = {"season": of_month[month % 12], "month": month % 12, "weekday": (days + 3) % 7, "year": month // 12 + 1970}
-        if "day_type" in keys:
-            codes["day_type"] = day_types(days, dates)
-        table = np.column_stack([codes[key] for key in keys]) if keys else np.zeros((days.size, 1), dtype="i8")
         present = np.zeros(days.size, dtype=bool)
         present[day - first] = True
-        groups, of_day = np.unique(table[present], axis=0, return_inverse=True)
+        groups, of_day = np.unique(asked.kinds(days)[present], axis=0, return_inverse=True)
         number = np.zeros(days.size, dtype="i8")
         number[present] = of_day.ravel()
-        n_slots = DAY // step
-        cell = number[day - first] * n_slots + place
-        size = len(groups) * n_slots
+        cell = number[day - first] * asked.n_slots + place
+        size = len(groups) * asked.n_slots
         count = np.bincount(cell, minlength=size)
         with np.errstate(invalid="ignore"):
             mean = np.bincount(cell, weights=rate, minlength=size) / count
-        part: dict[str, Any] = {key: np.repeat(groups[:, column], n_slots) for column, key in enumerate(keys)}
-        part |= {"slot": np.tile(np.arange(n_slots), len(groups)), "n": count, "mean": mean}
-        fan = grouped(rate, cell, size, quantiles)
-        part |= {f"p{100 * share:g}": fan[:, column] for column, share in enumerate(quantiles)}
-        parts.append(part)
-    sizes = [part["n"].size for part in parts]
-    columns: dict[str, Any] = {}
-    starts = [clock(at) for at in range(0, DAY, step)]
-    categories: dict[str, Any] = {"season": names, "day_type": DAY_TYPES, "weekday": _WEEKDAYS, "slot": starts}
-    for name in (*keys, "slot", "n", "mean", *(f"p{100 * share:g}" for share in quantiles)):
-        numbers: Any = np.concatenate([part[name] for part in parts]) if parts else np.empty(0)
-        if name in categories:
-            columns[name] = pd.Categorical.from_codes(numbers.astype("i8"), categories=pd.Index(categories[name]), ordered=True)
-        elif name in ("month", "year", "n"):
-            columns[name] = numbers.astype("i8") + (name == "month")
-        else:
-            columns[name] = numbers.astype("f8")
-    columns["unit"] = rate_units(found, sizes)
-    out = labelled(frame, found, sizes, columns)
-    inputs: dict[str, Any] = {"slot": slot, "by": list(keys), "min_coverage": min_coverage, "channels": len(found)}
-    inputs["zone"] = ", ".join(sorted({one.zone for one in found}))
-    if "day_type" in keys:
-        inputs["holidays"] = dates if dates is None or isinstance(dates, str) else [str(day) for day in dates]
-    if "season" in keys:
-        inputs["seasons"] = {name: (np.flatnonzero(of_month == number) + 1).tolist() for number, name in enumerate(names)}
+        parts.append(asked.part(groups, count, mean, grouped(rate, cell, size, quantiles)))
+    columns = asked.columns(parts) | {"unit": rate_units(found, [part["n"].size for part in parts])}
+    out = labelled(frame, found, [part["n"].size for part in parts], columns)
+    inputs = asked.inputs | {"min_coverage": min_coverage, "channels": len(found), "zone": ", ".join(sorted({one.zone for one in found}))}
     return stamp(out, definition="mean and quantiles of the rate at each time of day, by kind of day", inputs=inputs)
 
 

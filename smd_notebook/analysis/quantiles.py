@@ -14,7 +14,14 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Floats = NDArray[np.float64]
 
-__all__ = ["quantiles"]
+__all__ = ["between", "quantiles"]
+
+
+def between(below: Floats, above: Floats, part: Any) -> Floats:
+    """Return what lies in parts of the way from one value to the next, from the nearer side, as numpy does it: to the last digit."""
+    step = above - below
+    found: Floats = np.where(part < 0.5, below + step * part, above - step * (1 - part))
+    return found
 
 
 def quantiles(values: Floats, group: Ints, n_groups: int, wanted: Sequence[float], *, weights: Any = None) -> Floats:
@@ -48,8 +55,5 @@ def quantiles(values: Floats, group: Ints, n_groups: int, wanted: Sequence[float
         place = share * (count[some] - 1)
         low = place.astype(np.int64)
         below, above = (ordered[first[some] + np.minimum(at, count[some] - 1)] for at in (low, low + 1))
-        part = place - low
-        step = above - below
-        # from the nearer side, as numpy does it, so that the last digit is the same
-        out[some, column] = np.where(part < 0.5, below + step * part, above - step * (1 - part))
+        out[some, column] = between(below, above, place - low)
     return out

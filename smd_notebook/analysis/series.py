@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Floats = NDArray[np.float64]
 
-__all__ = ["DAY", "HOUR", "SECOND", "Days", "Series", "labelled", "local_times", "rate_units", "series_of"]
+__all__ = ["DAY", "HOUR", "SECOND", "Days", "Series", "labelled", "length_words", "local_times", "rate_of", "rate_units", "series_of"]
 
 SECOND = 1_000_000  # us
 HOUR = 3600 * SECOND
@@ -133,13 +133,10 @@ def series_of(x: Any, what: str, *, min_coverage: float = 1.0, longest: int | No
         additive = kind.measure != "power"
         found = clean(one, kind.channel, overlaps="error", additive=additive)
         if longest is not None and found.native.size and int(found.native.max()) > longest:
-            reason = f"its intervals are longer than {_words(longest)}"
+            reason = f"its intervals are longer than {length_words(longest)}"
             refused.setdefault(reason, (ConfigurationError, []))[1].append(kind.channel)
             continue
-        factor, unit = watts(kind.service, kind.measure, kind.unit), "W"
-        if np.isnan(factor):
-            factor, unit = 1.0, (kind.unit or "1") + "/h" * additive
-        factor *= HOUR if additive else 1
+        factor, unit = rate_of(kind.service, kind.measure, kind.unit)
         rate = found.value * factor
         if additive:
             rate = rate / (found.end - found.start)
@@ -156,7 +153,21 @@ def series_of(x: Any, what: str, *, min_coverage: float = 1.0, longest: int | No
     return frame, out
 
 
-def _words(length: int) -> str:
+def rate_of(service: str | None, measure: str | None, unit: str | None) -> tuple[float, str]:
+    """Return what turns a value by its length [us], or a power, into the rate, and the rate's unit: W for electricity, else by the hour.
+
+    >>> rate_of("electricity", "energy", "kWh"), rate_of("gas", "volume", "therm")
+    ((3600000000000.0, 'W'), (3600000000.0, 'therm/h'))
+    """
+    additive = measure != "power"
+    factor, rate_unit = watts(service, measure, unit), "W"
+    if np.isnan(factor):
+        factor, rate_unit = 1.0, (unit or "1") + "/h" * additive
+    return factor * (HOUR if additive else 1), rate_unit
+
+
+def length_words(length: int) -> str:
+    """Say how long something is [us]."""
     return f"{length // DAY} d" if length % DAY == 0 else f"{length / HOUR:g} h"
 
 
