@@ -179,6 +179,20 @@ def test_a_notebook_gets_a_widget_and_a_text_without_a_link(utility: smd.Sandbox
     asyncio.run(main())
 
 
+def test_without_buttons_the_kind_of_user_is_said_in_code(utility: smd.Sandbox, tmp_path: Path) -> None:
+    work = onboarding(utility, tmp_path)
+    for act in (work.go, lambda: work.paste("self-access"), lambda: work.production):
+        with pytest.raises(smd.errors.ConfigurationError, match=r'which kind of user.*\n.*user_type="self-access".*"standard"'):
+            act()
+    assert work.status == "choosing"
+    assert 'user_type="self-access"' in repr(work)
+    assert 'user_type="self-access"' in work._repr_mimebundle_()[0]["text/plain"]
+    work.close()
+    work = onboarding(utility, tmp_path, "self-access")
+    assert "user_type=" not in repr(work)
+    work.close()
+
+
 # -- what goes wrong -------------------------------------------------------------------------------------------------------------------
 
 
@@ -223,6 +237,17 @@ def test_without_a_certificate_the_doctor_says_what_to_do(utility: smd.Sandbox, 
     click(work, "go")
     assert (work.status, view(work)["problem"]) == ("ready", [])
     work.close()
+
+
+def test_a_token_is_asked_for_only_where_the_token_is_the_cause(tmp_path: Path) -> None:
+    with smd.Sandbox(households=["apartment"]) as utility:  # nobody has authorized yet
+        work = onboarding(utility, tmp_path, "self-access")
+        work.go()
+        assert (work.status, states(work)) == ("failed", "ppppnl")
+        assert "No authorization exists yet" in view(work)["problem"][0]
+        assert "field" not in view(work)
+        assert "registration access token" not in repr(work)
+        work.close()
 
 
 def test_a_folder_of_another_registration(utility: smd.Sandbox, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from smd_notebook.access.limits import RateGate
 from smd_notebook.access.registration import Registration, UserType
 from smd_notebook.access.stores import MemoryStore
 from smd_notebook.errors import (
+    BadRequest,
     CertificateRejected,
     ConfigurationError,
     Denied,
@@ -209,6 +210,26 @@ def test_without_a_registration_token(world: World) -> None:
     registration.run()
     (failed,) = (one for one in registration.milestones if one.problem)
     assert (failed.name, "SMD_REGISTRATION_TOKEN" in failed.advice) == ("application-information", True)
+
+
+def test_a_utility_where_nobody_has_authorized_yet(tmp_path: Path) -> None:
+    """The application's id is in the links of authorizations; the third party's number is another one at a practice utility."""
+    with smd.Sandbox(households=["apartment"]) as utility:
+        one = World(utility, tmp_path)
+        registration = one.registration("self-access")
+        registration.run()
+        (failed,) = (mine for mine in registration.milestones if mine.problem)
+        assert failed.name == "application-information"
+        assert "no authorization exists yet that names the application's id" in failed.problem
+        assert 'variants=["self-access"]' in failed.advice
+        assert not failed.refused  # the token was fine
+        with pytest.raises(BadRequest, match="nothing under this address"):  # who names an id is told of that one
+            registration.client.application_information("1")
+        registration.client.exchange(utility.consent(registration.client.authorization_url()))
+        registration.run()
+        assert registration.done, registration
+        for client in one.made:
+            client.session.close()
 
 
 def test_endpoints_that_lead_elsewhere_are_for_a_person_to_look_at(world: World) -> None:

@@ -18,7 +18,7 @@ from smd_notebook.access.custodian import Custodian, origin_of
 from smd_notebook.access.doctor import Checkup, check_client, check_credentials
 from smd_notebook.access.files import private_folder, read_private, write_private
 from smd_notebook.access.redirect import parse_first_redirect
-from smd_notebook.errors import BadRequest, ConfigurationError, SmdError, Unavailable
+from smd_notebook.errors import AuthorizationError, BadRequest, ConfigurationError, SmdError, Unavailable
 from smd_notebook.espi.resources import Secret
 
 if TYPE_CHECKING:
@@ -68,6 +68,8 @@ class Milestone:
         Why it was not passed when it was last tried.
     advice : str
         What to do.
+    refused : bool
+        Whether what was shown to the utility, such as a token, was not taken when it was last tried.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Milestone:
     done_at: float | None = None
     problem: str = ""
     advice: str = ""
+    refused: bool = False
 
 
 class Registration:
@@ -257,7 +260,8 @@ class Registration:
         """Keep why a test was not passed, with the numbers by which the utility finds the request."""
         ids = ", ".join(f"{key} {value}" for key, value in getattr(error, "ids", {}).items())
         quote = f"If you write to the utility, quote {ids}." if ids else ""
-        self._keep(name, problem=str(error.args[0]), advice=" ".join(filter(None, (error.hint, quote))))
+        refused = isinstance(error, AuthorizationError)
+        self._keep(name, problem=str(error.args[0]), advice=" ".join(filter(None, (error.hint, quote))), refused=refused)
 
     def _pass_certificate(self) -> None:
         for check in check_credentials(self.client.custodian, self.client.credentials):

@@ -14,13 +14,19 @@ from smd_notebook.access.scope import Scope
 from smd_notebook.access.session import Session
 from smd_notebook.access.tokens import Token, Tokens
 from smd_notebook.access.windows import Moment, instant, parameters
-from smd_notebook.errors import AuthorizationError, ConfigurationError, NotReady, Unavailable
+from smd_notebook.errors import AuthorizationError, BadRequest, ConfigurationError, NotReady, Unavailable
 from smd_notebook.espi.resources import ApplicationInformation, Authorization, ServiceStatus, build
 
 if TYPE_CHECKING:
     import requests
 
 __all__ = ["Resources", "Subscription"]
+
+_NO_NUMBER = "no authorization exists yet that names the application's id"
+_NUMBER = (
+    "Try again when there is one: Self Access users authorize themselves in the utility's portal, a practice utility has one with "
+    'variants=["self-access"]. Or pass the id that the portal shows to application_information.'
+)
 
 
 @dataclass(frozen=True)
@@ -144,26 +150,37 @@ class Resources:
         Parameters
         ----------
         id : str, optional
-            The ApplicationInformation's number, as the utility's portal shows it; by default the one that authorizations are linked to.
+            The ApplicationInformation's number, as the utility's portal shows it; by default the one that authorizations are linked to,
+            or while there is none that of the third party.
 
         Raises
         ------
         ConfigurationError
             Where no registration token is set, or no number is known.
+        BadRequest
+            Where there is nothing under that number.
         """
         token = self.tokens.registration()
-        url = self.custodian.url("ApplicationInformation", id or self._application_id())
-        return cast("ApplicationInformation", _one(ApplicationInformation, self.session.get(url, token=token.access_token).content))
+        known = id or self._application_id()
+        number = known or self.credentials.third_party_id
+        if not number:
+            raise ConfigurationError(_NO_NUMBER, hint=_NUMBER)
+        try:
+            found = self.session.get(self.custodian.url("ApplicationInformation", number), token=token.access_token)
+        except BadRequest as error:
+            if known or error.status_code != 404:
+                raise
+            text = f"{_NO_NUMBER}, and the third party's number is not that id (HTTP 404)"
+            raise BadRequest(text, hint=_NUMBER, status_code=404, ids=error.ids) from None
+        return cast("ApplicationInformation", _one(ApplicationInformation, found.content))
 
-    def _application_id(self) -> str:
-        """Return the number that the authorizations are linked to, if any; else that of the third party."""
+    def _application_id(self) -> str | None:
+        """Return the number that the authorizations are linked to, if any."""
         for authorization in self.authorizations():
             for link in authorization.entry.links:
                 if "/applicationinformation/" in link.lower():  # utilities do not agree on how it is written
                     return last_part(link)
-        if not self.credentials.third_party_id:
-            raise ConfigurationError("the number of the application is not known", hint="The utility's portal shows it: pass it as id=.")
-        return self.credentials.third_party_id
+        return None
 
     def usage_points(self, subscription: Subscription | str) -> Table[Point]:
         """Return the usage points of a subscription.

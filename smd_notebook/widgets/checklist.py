@@ -21,6 +21,14 @@ USER_TYPES: dict[UserType, tuple[str, str]] = {
     "energy-efficiency-finance": ("Energy Efficiency Finance", "for those who finance energy efficiency; customers are asked as well"),
     "community-choice-aggregator": ("Community Choice Aggregator", "for communities that buy power for their customers; no consent page"),
 }
+#: Asks for the token of the registration, where that is what is missing or refused.
+_ASKED: dict[str, Any] = {
+    "field": {
+        "name": "token",
+        "label": "The registration access token (kept in memory; set SMD_REGISTRATION_TOKEN to have it on other days)",
+        "text": "Use this token",
+    }
+}
 
 
 @dataclass(frozen=True)
@@ -109,9 +117,8 @@ def _body(scene: Scene) -> dict[str, Any]:
         case "running":
             return {"status": f"Under way: {now} …"}
         case "failed":
-            return {"status": f"Not passed: {now}. {_left(scene)}", "buttons": [button("go", "Try again", "primary"), checkup]} | _asked(
-                scene
-            )
+            asked = _ASKED if scene.current and scene.current.name == "application-information" and scene.current.refused else {}
+            return {"status": f"Not passed: {now}. {_left(scene)}", "buttons": [button("go", "Try again", "primary"), checkup]} | asked
         case "oauth":
             return {
                 "status": f"The OAuth test needs you. {_left(scene)}",
@@ -136,7 +143,7 @@ def _body(scene: Scene) -> dict[str, Any]:
             }
         case "token":
             status = f"The registration access token is wanted. {_left(scene)}"
-            return {"status": status} | _asked(scene) | _portal(scene, "; it shows the token beside this milestone")
+            return {"status": status} | _ASKED | _portal(scene, "; it shows the token beside this milestone")
         case "done":
             code = "client = smd.Client(work.production, credentials)"
             then = "client.download_bulk" if scene.user_type == "self-access" else "smd.Authorize(client)"
@@ -156,14 +163,6 @@ def _new_key(scene: Scene) -> dict[str, Any]:
         return {}
     command = "smd-notebook doctor --new-key FOLDER --host NAME --organization NAME"
     return {"lines": [f"A key, and the request for a certificate, are made in a terminal: {command}"]}
-
-
-def _asked(scene: Scene) -> dict[str, Any]:
-    """Ask for the token of the registration, where that is what is missing or refused."""
-    if scene.current is None or scene.current.name != "application-information":
-        return {}
-    label = "The registration access token (kept in memory; set SMD_REGISTRATION_TOKEN to have it on other days)"
-    return {"field": {"name": "token", "label": label, "text": "Use this token"}}
 
 
 def _portal(scene: Scene, more: str = "") -> dict[str, Any]:

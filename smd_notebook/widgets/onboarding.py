@@ -30,6 +30,8 @@ from smd_notebook.widgets.wording import problem_of
 __all__ = ["Onboarding"]
 
 T = TypeVar("T")
+#: How the kind of user is said without a click
+_IN_CODE = 'smd.Onboarding(..., user_type="self-access"); or "' + '", "'.join(list(USER_TYPES)[1:]) + '"'
 
 
 class Onboarding:
@@ -141,8 +143,16 @@ class Onboarding:
         return self._registered().production
 
     def go(self) -> None:
-        """Do what the first button does: take the tests that need no person, up to the first that fails or does need one."""
+        """Do what the first button does: take the tests that need no person, up to the first that fails or does need one.
+
+        Raises
+        ------
+        ConfigurationError
+            Where the user type is not chosen yet.
+        """
         self._errands.here()
+        if self.status == "choosing":
+            raise _not_chosen()
         self._checks, self._trouble = (), None
         if self.registration is None:
             self._open()
@@ -161,7 +171,7 @@ class Onboarding:
         Raises
         ------
         ConfigurationError
-            Where nothing is asked for.
+            Where nothing is asked for, or the user type is not chosen yet.
         """
         self._errands.here()
         self._take(self._wanted(), text if isinstance(text, Secret) else Secret(text))
@@ -201,6 +211,8 @@ class Onboarding:
         lines = [f"<Onboarding: {self._production.title}, {self.status}>", view["status"]]
         lines += [f"{one['mark']} {one['text']} ({one['note']})" for one in view["steps"]]
         lines += [*view["problem"], *view["lines"]]
+        if self.status == "choosing":
+            lines.append(f"In code: {_IN_CODE}.")
         if self.link and not self._errands.here():
             lines += [f"{view['link']['text']}:", self.link]
         if "field" in view:
@@ -211,7 +223,8 @@ class Onboarding:
         """Show the widget; where there is no widget manager, this text. It is saved with the notebook: no link in it."""
         return self._panel.bundle(
             f"<Onboarding: {self._production.title}>\n"
-            "Without buttons: `work.go()` and `await work.wait()`, then print(work), which says what is wanted; "
+            f"Without buttons: {_IN_CODE}.\n"
+            "Then `work.go()` and `await work.wait()`, then print(work), which says what is wanted; "
             "work.link is what to open, and work.paste(getpass.getpass()) takes what is asked for.",
             **more,
         )
@@ -346,6 +359,8 @@ class Onboarding:
     # -- what is shown -------------------------------------------------------------------------------------------------------------------
 
     def _registered(self) -> Registration:
+        if self.status == "choosing":
+            raise _not_chosen()
         if self.registration is None:
             raise ConfigurationError("there is no registration yet", hint="print(work) says what is next.")
         return self.registration
@@ -380,3 +395,7 @@ class Onboarding:
         """Say what an exception means; it stays in `error`."""
         self.error = error
         return problem_of(error, "work.error")
+
+
+def _not_chosen() -> ConfigurationError:
+    return ConfigurationError("it is not said yet which kind of user the registration is of", hint=f"Click it, or in code: {_IN_CODE}.")
