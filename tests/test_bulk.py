@@ -6,8 +6,11 @@ import socket
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -131,8 +134,12 @@ def test_an_answer_to_an_earlier_request_counts_for_that_one(world: World, tmp_p
 
 def test_nothing_there_and_what_cannot_be(world: World) -> None:
     paste = smd.inbox.Paste()
-    got = world.bulk(paste, "2019-01-01", "2019-02-01", timeout=0)  # 204, at once
-    assert got.complete
+    for asked in (1, 2):  # what was not there may be by now: it is asked again each time
+        with pytest.warns(SmdWarning, match="holds nothing for this window yet"):
+            got = world.bulk(paste, "2019-01-01", "2019-02-01", timeout=0)  # 204, at once
+        assert got.complete
+        assert got.may_change
+        assert world.asked() == asked
     for start, end in ((MARCH, JANUARY), ("2100-01-01", "2100-02-01")):
         with pytest.raises(ConfigurationError, match="window is empty"):
             world.bulk(paste, start, end)
@@ -212,7 +219,46 @@ def test_what_went_astray_is_asked_for_again_on_request(world: World) -> None:
     world.utility.wait_for_notices(1)  # which nobody took
     world.same(world.bulk(world.listener(), anew=True))
     assert sum(one.status == 202 for one in world.utility.requests) == 2
-    world.same(world.bulk(smd.inbox.Paste(), timeout=0, anew=True))  # what is there is not asked for
+    world.same(world.bulk(smd.inbox.Paste(), timeout=0))  # what is there is not asked for
+    with pytest.raises(NotReady):  # but on request: there are estimated readings in it
+        world.bulk(smd.inbox.Paste(), timeout=0, anew=True)
+    assert sum(one.status == 202 for one in world.utility.requests) == 3
+
+
+def test_what_may_change_is_asked_for_again_on_request(world: World) -> None:
+    """Ten days after its end data is young; after a year it is final, where no reading is estimated, as in this February."""
+    february = partial(world.bulk, start="2025-02-01")
+    end = datetime(2025, 3, 1, tzinfo=ZoneInfo("America/Los_Angeles")).timestamp()
+    world.client._clock = lambda: end + 10 * 86_400
+    first = february(world.listener())
+    assert first.may_change
+    assert february(smd.inbox.Paste(), timeout=0) == first
+    assert world.asked() == 1
+    with pytest.raises(ConfigurationError, match="needs an inbox") as caught:
+        world.client.update(first)
+    assert "anew=True" in caught.value.hint
+    world.client._clock = lambda: end + 365 * 86_400
+    final = february(world.listener(), anew=True)
+    assert len(smd.read(final).select(channel="electricity delivered").tidy()) == 28 * 24
+    assert world.asked() == 2
+    assert not set(final.paths) & set(first.paths)
+    assert all(path.exists() for path in first.paths)  # what came before stays
+    assert not final.may_change
+    assert february(smd.inbox.Paste(), timeout=0, anew=True) == final
+    assert world.asked() == 2
+
+
+def test_empty_before_the_consent_is_not_kept(tmp_path: Path) -> None:
+    with smd.Sandbox(households=["apartment"]) as utility:
+        gate = RateGate(utility.custodian.limits, vendor="none", client_id="none", folder=tmp_path / "gate")
+        client = smd.Client(utility.custodian, utility.credentials, store=MemoryStore(), gate=gate)
+        given: dict[str, Any] = {"inbox": smd.inbox.Paste(), "to": tmp_path / "raw", "timeout": 0}
+        with client.session:
+            with pytest.warns(SmdWarning, match="consent"):
+                client.download_bulk("50098", JANUARY, MARCH, **given)
+            client.exchange(utility.consent(client.authorization_url()))
+            with pytest.raises(NotReady):  # it is promised now
+                client.download_bulk("50098", JANUARY, MARCH, **given)
 
 
 def test_the_bulk_id_is_that_of_ones_own_authorization(world: World) -> None:

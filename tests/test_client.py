@@ -276,6 +276,10 @@ def test_small_resources(utility, client):
     assert client.client_token().kind == "client"
     assert "interval readings" in subscription._repr_html_()
     assert client.status().used_day >= 0
+    narrow = consented(client, utility, groups=("usage",))
+    with pytest.raises(Denied, match="consent does not cover it") as caught:
+        client.customer(narrow)
+    assert "name and account need a consent that covers them" in caught.value.hint
 
 
 @pytest.mark.parametrize("written", ["ApplicationInformation", "applicationInformation", "APPLICATIONINFORMATION"])

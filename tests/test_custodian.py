@@ -120,10 +120,19 @@ def test_toml_with_everything(tmp_path: Path) -> None:
     )
     got = read(tmp_path, text)
     assert got.ca_bundle == str(tmp_path / "ca.pem")
-    assert got.limits == Limits(per_second=0.5, per_hour=2000, per_day=None, reset="00:00", zone="UTC")
+    assert got.limits == Limits(per_second=0.5, per_hour=None, per_day=None, reset="00:00", zone="UTC")
     assert got.authorization_extras == (("login", "guest"),)
     assert got.window_names == ("a", "b", "c", "d")
     assert (got.mutual_tls, got.tls_maximum, got.client_auth, got.token_parameters, got.window) == (True, "1.2", "post", "query", "date")
+
+
+def test_a_limit_that_is_not_said_is_none_and_the_day_is_the_utilitys(tmp_path: Path) -> None:
+    got = read(tmp_path, LEAST + 'zone = "America/New_York"\n[limits]\nper_day = 500\n')
+    assert got.limits == Limits(None, None, 500, reset="00:00", zone="America/New_York")
+    like = replace(custodians.PGE, limits=Limits(1, 2, 3, "05:00", "UTC"))
+    file = tmp_path / "qa.toml"
+    file.write_text('name = "qa"\nzone = "America/New_York"\n[limits]\nper_hour = 9\n', encoding="utf-8")
+    assert Custodian.from_toml(file, like=like).limits == Limits(1, 9, 3, "05:00", "UTC")
 
 
 def test_toml_like_a_known_one(tmp_path: Path) -> None:

@@ -251,6 +251,12 @@ def test_a_listener_may_ask_for_a_certificate(files: dict[str, Path], authority:
         send()
 
 
+@pytest.mark.parametrize("path", ["notify-7f3a", "", "https://lab.example/notify-7f3a"])
+def test_a_path_that_never_matches_is_refused(files: dict[str, Path], path: str) -> None:
+    with pytest.raises(ConfigurationError, match="does not begin with /"):
+        LocalHttps(files["certificate"], files["key"], path=path)
+
+
 def test_an_authority_alone_lets_in_nobody(files: dict[str, Path]) -> None:
     for given in ({"client_ca": files["ca"]}, {"client_names": ["api.utility.example"]}):
         with pytest.raises(ConfigurationError, match="go together"):

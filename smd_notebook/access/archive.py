@@ -342,16 +342,20 @@ class Download:
         """Everything that was archived of the window: what, when, how it was asked for, and its hash."""
         return tuple(one for _, one in self._placed())
 
+    def _current(self) -> list[tuple[Path, Reply]]:
+        """Return the replies that nothing newer makes needless, and where they are."""
+        placed = list(self._placed())
+        return [(folder, one) for folder, one in placed if not any(place == folder and other.supersedes(one) for place, other in placed)]
+
     @property
     def paths(self) -> tuple[Path, ...]:
         """The files of the replies that nothing newer makes needless."""
-        placed = list(self._placed())
-        current = [
-            (folder, one)
-            for folder, one in placed
-            if one.status == 200 and not any(place == folder and other.supersedes(one) for place, other in placed)
-        ]
-        return tuple(folder / one.file for folder, one in current)
+        return tuple(folder / one.file for folder, one in self._current() if one.status == 200)
+
+    @property
+    def may_change(self) -> bool:
+        """Whether anything of it was provisional when it was archived, and nothing newer came since."""
+        return any(one.provisional for _, one in self._current())
 
     def missing(self) -> tuple[tuple[str, Window], ...]:
         """Return what is not archived, or damaged: usage points and windows [s]."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
-from smd_notebook.access.archive import Download, Reply, folder_of, locked, store
+from smd_notebook.access.archive import SETTLED, Download, Reply, folder_of, locked, store
 from smd_notebook.access.custodian import Custodian, origin_of
 from smd_notebook.access.ledger import Book, Job
 from smd_notebook.access.listing import last_part
@@ -28,7 +28,7 @@ from smd_notebook.errors import BadRequest, ConfigurationError, NotReady, warn
 if TYPE_CHECKING:
     import requests
 
-__all__ = ["Bulk", "fetch_batch"]
+__all__ = ["Bulk", "fetch_batch", "is_batch"]
 
 #: How long nothing more may come after the first notification, for what comes in several [s].
 _QUIET = 5.0
@@ -57,7 +57,8 @@ class Bulk(Resources):
         """Download all that this third party may see in one request; the utility notifies when it is ready.
 
         This is how Self Access users get their own data. Whatever is known is in a ledger in the archive: the same call, in this
-        notebook or in the next, goes on where the last one stopped, and takes what arrived in between.
+        notebook or in the next, goes on where the last one stopped, and takes what arrived in between. What came stays; only an
+        answer without data is asked for again each time.
 
         Parameters
         ----------
@@ -72,7 +73,8 @@ class Bulk(Resources):
         timeout : float, default 600
             How long to wait for the first notification [s].
         anew : bool, default False
-            Whether to ask again although a promise of the last 24 hours is open: for when its notification went astray.
+            Whether to ask again although a promise of the last 24 hours is open, for when its notification went astray, or although an
+            answer came that may have changed since: it was younger than 45 days, or had estimated or other provisional readings in it.
 
         Returns
         -------
@@ -91,7 +93,7 @@ class Bulk(Resources):
         Warns
         -----
         SmdWarning
-            A notification led elsewhere, or to something else, and was not followed.
+            A notification led elsewhere, or to something else, and was not followed; or the utility holds nothing for this window.
         """
         now, zone = int(self._clock()), self.custodian.zone
         window = instant(start, zone), min(instant(end, zone), now)
@@ -155,7 +157,7 @@ def fetch_batch(
     timeout : float
         How long to wait for the first notification [s].
     anew : bool
-        Whether to ask again although a promise is open.
+        Whether to ask again although a promise is open, or an answer that may change is there.
     clock : callable
         What time it is [s since 1970].
 
@@ -176,7 +178,10 @@ def fetch_batch(
         one = _Batch(custodian, batch, name, root, book, fetch, clock)
         job = book.find(window, clock())
         if job is not None and job.answered:
-            return one.download(job, Path(to).expanduser())
+            got = one.download(job, Path(to).expanduser())
+            if got.paths and not (anew and got.may_change):
+                return got
+            job = None
         with inbox:  # open before anything is asked: a notification may be here before the promise is
             if job is None or anew:
                 job = book.add(one.asked(window, ask))
@@ -194,7 +199,24 @@ def fetch_batch(
                 job = one.told(job, inbox.wait(min(left, _QUIET)))
             # what comes in several notifications comes close together
             job = one.fetched(one.told(job, inbox.wait(min(_QUIET, timeout))))
-    return one.download(job, Path(to).expanduser())
+    got = one.download(job, Path(to).expanduser())
+    if not got.paths:
+        warn(
+            "the utility holds nothing for this window yet; the same call asks again. Has the consent been given, and are the dates right?",
+            stacklevel=2,
+        )
+    return got
+
+
+def is_batch(download: Download) -> bool:
+    """Tell whether an archive came by a bulk request.
+
+    Parameters
+    ----------
+    download : Download
+        What is asked about.
+    """
+    return download.subscription.startswith("batch-")  # as fetch_batch names it; a subscription has a number there
 
 
 @dataclass
@@ -278,14 +300,16 @@ class _Batch:
         return self.book.put(replace(job, waiting=_without(job.waiting, address), strayed=(*job.strayed, address)), job)
 
     def _record(self, window: Window, answer: requests.Response, asked: float) -> Reply:
+        came = self.clock()
         return Reply(
             *window,
             answer.status_code,
             url=str(answer.url),
+            provisional="young" if window[1] > came - SETTLED else "empty" if answer.status_code == 204 else "",
             custodian=self.custodian.name,
             subscription=self.name,
             requested_at=stamp(asked),
-            received_at=stamp(self.clock()),
+            received_at=stamp(came),
             content_type=answer.headers.get("Content-Type", ""),
             ids=ids_of(answer.headers),
         )

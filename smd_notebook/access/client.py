@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from smd_notebook.access.archive import Download, folder_of
-from smd_notebook.access.bulk import Bulk
+from smd_notebook.access.bulk import Bulk, is_batch
 from smd_notebook.access.credentials import Credentials
 from smd_notebook.access.custodian import Custodian
 from smd_notebook.access.fetching import fill, known_points, remember_points
@@ -325,8 +325,13 @@ class Client(Bulk):
         Raises
         ------
         NotReady, AuthorizationError, ServiceError, ConfigurationError
-            As for `download`.
+            As for `download`; an archive of `download_bulk` is renewed by that, with ``anew=True``.
         """
+        if is_batch(download):
+            raise ConfigurationError(
+                "this archive came by a bulk request, which needs an inbox",
+                hint="Call client.download_bulk with the same window and anew=True: it asks again for what may have changed.",
+            )
         now = self.now()
         last = max(download.end, now if download.until is None else min(download.until, now))
         name = download.subscription if subscription is None else str(subscription)

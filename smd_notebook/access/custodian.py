@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
@@ -295,6 +295,9 @@ class Custodian:
     @classmethod
     def _from(cls, given: dict[str, Any], folder: Path, like: Custodian | None) -> Custodian:
         values = {name: _typed(name, value) for name, value in given.items()}
+        if "limits" in values:  # what is not said is not limited, or as `like` has it; a utility's day is that of its own zone
+            unsaid = asdict(like.limits) if like else _UNLIMITED | ({"zone": values["zone"]} if values.get("zone") else {})
+            values["limits"] = Limits(**{**unsaid, **values["limits"]})
         if "ca_bundle" in values:
             values["ca_bundle"] = str(folder / values["ca_bundle"])
         # settings that somebody changed are no longer those that were seen to work
@@ -306,6 +309,7 @@ class Custodian:
         return cls(**values)
 
 
+_UNLIMITED: dict[str, Any] = {"per_second": None, "per_hour": None, "per_day": None, "reset": "00:00", "zone": "UTC"}
 _TYPES: dict[str, Any] = {
     **dict.fromkeys(("mutual_tls", "identity_unique", "authorization_is_subscription", "verified"), bool),
     **dict.fromkeys(("chunk_days", "code_lifetime"), int),
@@ -327,8 +331,9 @@ def _typed(name: str, value: Any) -> Any:
         settings = [one.name for one in fields(Limits)]
         if unknown := sorted(set(value) - set(settings)):
             raise ConfigurationError(f"limits has no setting {unknown[0]!r}", hint="Known: " + ", ".join(settings) + ".")
-        taken: dict[str, Any] = {key: (one or None) if key.startswith("per_") else one for key, one in value.items()}
-        return Limits(**taken)  # a limit of 0 is none: TOML has no null
+        return {
+            key: (one or None) if key.startswith("per_") else one for key, one in value.items()
+        }  # a limit of 0 is none: TOML has no null
     if name == "authorization_extras":
         return tuple((str(key), str(one)) for key, one in value.items())
     if name == "window_names":

@@ -76,6 +76,11 @@ class LocalHttps:
                 "client_ca and client_names go together",
                 hint="Name the utility as its certificate does: an authority alone lets in everybody that it knows.",
             )
+        if not path.startswith("/"):
+            raise ConfigurationError(
+                "the inbox's path does not begin with /, so no request would ever match it",
+                hint='Give the path alone of the registered address, such as path="/notify-7f3a".',
+            )
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.minimum_version = ssl.TLSVersion.TLSv1_2
         try:
