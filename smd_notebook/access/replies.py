@@ -198,8 +198,8 @@ def _meaning(status: int, code: str, said: str, grant: str, page: bool) -> tuple
         return _CODES["invalid_token"]
     if status == 403:
         hint = (
-            "Tokens are renewed by themselves where they can be. Look at what was granted (subscription.scope.explain()): a customer's name "
-            "and account need a consent that covers them. Or is the id another's?"
+            "Tokens are renewed by themselves where they can be. Look at what was granted (subscription.scope.explain()): a customer's "
+            "name and account need a consent that covers them. Or is the id another's?"
         )
         return Denied, "the token does not open this: it has expired, is of another kind, or the consent does not cover it", hint
     if status >= 500 or status == 408 or page or 300 <= status < 400:
