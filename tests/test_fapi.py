@@ -10,6 +10,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -23,6 +24,7 @@ import smd_notebook as smd
 from smd_notebook.access.fapi import FapiSession
 from smd_notebook.errors import (
     AuthorizationError,
+    BadRequest,
     CertificateRejected,
     ConfigurationError,
     Expired,
@@ -104,6 +106,28 @@ def test_metadata_elsewhere_and_nowhere(issuer: Issuer) -> None:
         issuer.other["/.well-known/oauth-authorization-server"] = lambda _, body=body: reply(200, body)  # type: ignore[misc]
         with pytest.raises(ServiceError, match="not what RFC 8414 says"):
             issuer.session().token()
+
+
+@pytest.mark.parametrize("path", ["/token", "/data", "/elsewhere", "/with-a-certificate"])
+def test_an_address_that_is_no_issuer(issuer: Issuer, path: str) -> None:
+    """Whatever stands there: a refused client, a refused token, nothing, a refused certificate."""
+    answers = {
+        "/token": reply(401, '{"error": "invalid_client"}'),
+        "/data": reply(401),
+        "/elsewhere": reply(404),
+        "/with-a-certificate": reply(400, "Invalid Certificate"),
+    }
+    for known in (f"{path}/.well-known/openid-configuration", f"/.well-known/oauth-authorization-server{path}"):
+        issuer.other[known] = lambda _: answers[path]
+    with pytest.raises(BadRequest, match=r"no metadata below issuer_url .*is this the issuer") as caught:
+        issuer.session(issuer_url=issuer.server.url(path)).token()
+    assert "issuer" in caught.value.hint
+
+
+def test_a_file_that_is_not_there(issuer: Issuer, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"nowhere\.pem is not there") as caught:
+        issuer.session(certificate=tmp_path / "nowhere.pem")
+    assert caught.value.hint.startswith("Check the paths that were given")  # a session takes none from the environment
 
 
 @pytest.mark.parametrize("endpoint", [None, "http://localhost/token", ""])
@@ -445,9 +469,8 @@ def test_what_cannot_be(issuer: Issuer) -> None:
 def test_the_practice_utility_as_a_fapi_provider() -> None:
     with smd.Sandbox(households=["apartment"], variants=["fapi"]) as utility:
         about, origin = utility.describe(), utility.custodian.origins[0]
-        issuer = origin.removesuffix(":443")
         common = {
-            "issuer_url": issuer,
+            "issuer_url": about["issuer"],
             "client_id": about["client_id"],
             "requested_scopes": "usage",
             "origins": (origin,),
@@ -467,6 +490,8 @@ def test_the_practice_utility_as_a_fapi_provider() -> None:
             other.token()
         shown = {"Authorization": f"Bearer {fapi.token().reveal()}"}
         assert other.plain_session.get(about["resource_endpoint"] + "/ReadServiceStatus", headers=shown).status_code == 401
+        with pytest.raises(AuthorizationError, match=r"with the variant fapi use smd\.FapiSession"):
+            smd.Client(utility.custodian, utility.credentials).client_token()
         fapi.close()
         other.close()
 

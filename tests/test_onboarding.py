@@ -245,6 +245,8 @@ def test_a_token_is_asked_for_only_where_the_token_is_the_cause(tmp_path: Path) 
         work.go()
         assert (work.status, states(work)) == ("failed", "ppppnl")
         assert "No authorization exists yet" in view(work)["problem"][0]
+        with pytest.raises(smd.errors.ConfigurationError, match="not all is passed yet"):
+            _ = work.production
         assert "field" not in view(work)
         assert "registration access token" not in repr(work)
         work.close()

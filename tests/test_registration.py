@@ -239,13 +239,18 @@ def test_endpoints_that_lead_elsewhere_are_for_a_person_to_look_at(world: World)
     (failed,) = (one for one in registration.milestones if one.problem)
     assert failed.name == "application-information"
     assert "names another host" in failed.problem
+    with pytest.raises(ConfigurationError, match="not all is passed yet; next is: ApplicationInformation"):
+        _ = registration.production
 
 
 def test_ninety_days(world: World) -> None:
     begun = datetime.now(UTC) - timedelta(days=88, hours=1)
     registration = world.registration("self-access", accepted=begun)
     assert abs(registration.ends - (begun + timedelta(days=90))) < timedelta(seconds=1)
-    assert "1 days left" in str(registration)
+    assert "2 days left" in str(registration)  # 1 day and 23 hours: a day that has begun counts
+    assert world.registration("self-access", accepted=datetime.now(UTC) - timedelta(days=89, hours=23)).days_left == 1
+    assert world.registration("self-access", accepted=datetime.now(UTC) - timedelta(days=90, hours=1)).days_left == -1
+    assert world.registration("self-access", accepted=datetime.now(UTC) - timedelta(seconds=5)).days_left == 90
     late = world.registration("self-access", accepted=begun - timedelta(days=30))
     assert "expired" in late._repr_html_()
     state = next((world.folder / "state").iterdir())

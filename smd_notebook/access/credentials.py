@@ -277,6 +277,9 @@ def _vault() -> Any:
 # -- certificate and key ---------------------------------------------------------------------------------------------------------------
 
 
+_NOT_THERE = "Check the paths that were given for certificate and key (Credentials.from_env takes them from SMD_CERT and SMD_KEY)."
+
+
 def load_chain(context: ssl.SSLContext, identity: Identity) -> None:
     """Give certificate and private key to the context that shows them to the custodian.
 
@@ -301,7 +304,7 @@ def load_chain(context: ssl.SSLContext, identity: Identity) -> None:
     key = Path(identity.key).expanduser() if identity.key else certificate
     for path in {certificate, key}:
         if not path.is_file():
-            raise ConfigurationError(f"{path.name} is not there", hint="Check SMD_CERT and SMD_KEY, or certificate and key.")
+            raise ConfigurationError(f"{path.name} is not there", hint=_NOT_THERE)
     if certificate.suffix.lower() in (".p12", ".pfx"):
         _load_pkcs12(context, certificate, identity.key_passphrase)
     else:

@@ -28,7 +28,7 @@ from smd_notebook.access.failures import PROBLEMS, network_error, read_whole
 from smd_notebook.access.redact import redact
 from smd_notebook.access.replies import ids_of, refusal
 from smd_notebook.access.transport import OriginAdapter, client_context
-from smd_notebook.errors import AuthorizationError, ConfigurationError, ServiceError, SmdError, StateMismatch, needs, warn
+from smd_notebook.errors import AuthorizationError, BadRequest, ConfigurationError, ServiceError, SmdError, StateMismatch, needs, warn
 from smd_notebook.espi.resources import Secret
 
 if TYPE_CHECKING:
@@ -155,7 +155,12 @@ class Issuer:
         if found.status_code != 200:
             found = self._public(addresses[1])
         if found.status_code != 200:
-            raise refusal(found.status_code, found.headers, found.content)
+            problem = refusal(found.status_code, found.headers, found.content)
+            if problem.retryable:
+                raise problem
+            hint = "Its documentation names the issuer; an address of tokens or data is none, nor is a server that does not speak FAPI."
+            text = f"there is no metadata below issuer_url (HTTP {found.status_code}): is this the issuer?"
+            raise BadRequest(text, hint=hint, status_code=found.status_code, ids=problem.ids)
         try:
             metadata = json.loads(found.content)
             issuer = metadata["issuer"]

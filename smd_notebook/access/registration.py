@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -164,8 +165,9 @@ class Registration:
 
     @property
     def days_left(self) -> int:
-        """How many days are left until then; negative where it has expired."""
-        return (self.ends - datetime.fromtimestamp(self.client.now(), UTC)).days
+        """How many days are left until then, one that has begun counted whole; negative where it has expired."""
+        left = (self.ends - datetime.fromtimestamp(self.client.now(), UTC)) / timedelta(days=1)
+        return math.ceil(left) if left > 0 else math.floor(left)
 
     @property
     def done(self) -> bool:
@@ -174,7 +176,20 @@ class Registration:
 
     @property
     def production(self) -> Custodian:
-        """The custodian's settings for production, with the endpoints that ApplicationInformation names."""
+        """The custodian's settings for production, with the endpoints that ApplicationInformation names, once all is passed.
+
+        Raises
+        ------
+        ConfigurationError
+            While a test is not passed, or where ApplicationInformation names another host.
+        """
+        waiting = next((one for one in self.milestones if one.done_at is None), None)
+        if waiting is not None:
+            hint = "Go on with the tests; the registration says what is wanted when it is printed."
+            raise ConfigurationError(f"not all is passed yet; next is: {waiting.title}", hint=hint)
+        return self._settings()
+
+    def _settings(self) -> Custodian:
         return replace(self._given, **self._checked(self._state["endpoints"]))
 
     def _checked(self, named: Mapping[str, Any]) -> dict[str, Any]:
@@ -287,7 +302,7 @@ class Registration:
 
     def _pass_production(self) -> None:
         try:
-            self._make(self.production).client_token()
+            self._make(self._settings()).client_token()
         except BadRequest as error:
             raise BadRequest(
                 str(error.args[0]),

@@ -356,6 +356,7 @@ class Sandbox:
             "test_authorization_endpoint": self.test_custodian.authorization_endpoint,
             "test_token_endpoint": self.test_custodian.token_endpoint,
             "resource_endpoint": custodian.resource_endpoint,
+            "issuer": self._utility.api if "fapi" in self._utility.variants else None,
             "client_id": application.client_id,
             "client_secret": application.client_secret,
             "registration_access_token": application.registration_token,

@@ -52,7 +52,9 @@ def _check_client(call: Call, parameters: dict[str, str]) -> None:
     application = call.utility.application
     if "fapi" in call.variants:  # the certificate has proved who asks
         if parameters.get("client_id") != application.client_id:
-            raise _refusal(call, 401, "invalid_client", "client_id is not that of the certificate")
+            raise _refusal(
+                call, 401, "invalid_client", "the client_id is missing or another one: with the variant fapi use smd.FapiSession"
+            )
         return
     basic = call.request.authorization
     if "post-credentials" in call.variants:

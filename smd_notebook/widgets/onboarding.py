@@ -138,7 +138,7 @@ class Onboarding:
         Raises
         ------
         ConfigurationError
-            While there is no registration.
+            While a test is not passed.
         """
         return self._registered().production
 
