@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -183,6 +184,8 @@ def _doctor(chosen: argparse.Namespace) -> int:
     if chosen.new_key is not None:
         if not (chosen.host and chosen.organization):
             raise ConfigurationError("a request needs to say for whom it is", hint="Add --host NAME --organization NAME.")
+        if not re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", chosen.host):
+            raise ConfigurationError("--host is no host name", hint="Letters, digits, dots and hyphens: data.example.org.")
         key, request = new_request(chosen.new_key, common_name=chosen.host, organization=chosen.organization)
         print(
             f"{key}: keep it, and show it to nobody\n{request}: send it to a certificate authority, and ask for use by clients (clientAuth)"

@@ -261,6 +261,22 @@ def test_empty_before_the_consent_is_not_kept(tmp_path: Path) -> None:
                 client.download_bulk("50098", JANUARY, MARCH, **given)
 
 
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_page_s_rehearsals_work_as_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    page = (Path(__file__).parents[1] / "docs/self-access.md").read_text(encoding="utf-8")
+    block = page.partition("### Rehearse it")[2].split("```python\n")[1 + number].partition("```")[0]
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"smd": smd}
+    try:
+        exec(block.replace("7999", str(port)), names)
+        assert len(names["feed"].select(start=JANUARY, end=MARCH).tidy()) > 59 * 24
+    finally:
+        names["client"].session.close()
+        names["utility"].close()
+
+
 def test_the_bulk_id_is_that_of_ones_own_authorization(world: World) -> None:
     world.client.credentials = replace(world.client.credentials, bulk_id=None)
     world.same(world.bulk(world.listener()))

@@ -320,6 +320,10 @@ def test_links_are_for_one_customer_once(utility, client):
         make(utility).exchange(redirected)
     code = parse_qs(urlsplit(utility.consent(second)).query)["code"][0]
     assert client.exchange(code).id  # a code alone is a person's word
+    for pasted in ("", "abc", "x=1"):
+        with pytest.raises(ConfigurationError, match="neither the redirected address nor a code") as caught:
+            client.exchange(pasted)
+        assert "paste the whole address" in caught.value.hint
     assert "state=own" in client.authorization_url("own")
 
 

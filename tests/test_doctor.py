@@ -117,3 +117,7 @@ def test_the_command(utility: smd.Sandbox, tmp_path: Path, monkeypatch: pytest.M
     assert main(["doctor", "--new-key", str(tmp_path / "new"), "--host", "lab.example.org", "--organization", "Lab"]) == 0
     assert (tmp_path / "new" / "smd.csr").exists()
     assert main(["doctor", "--new-key", str(tmp_path / "new")]) == 1
+    capsys.readouterr()
+    assert main(["doctor", "--new-key", str(tmp_path / "other"), "--host", "a b", "--organization", "Lab"]) == 1
+    assert "--host is no host name" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()

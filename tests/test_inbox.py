@@ -144,8 +144,10 @@ def test_what_a_person_pastes() -> None:
     inbox = Paste()
     inbox.paste(f" {ONE}\n{TWO} ")
     inbox.paste(batch_list(TWO))
+    inbox.paste(batch_list(ONE).encode())
+    inbox.paste(f"{TWO}\n".encode())
     with inbox:
-        assert [notice.addresses for notice in inbox.wait(0)] == [(ONE, TWO), (TWO,)]
+        assert [notice.addresses for notice in inbox.wait(0)] == [(ONE, TWO), (TWO,), (ONE,), (TWO,)]
         assert inbox.wait(0) == []
     with pytest.raises(ReadError):
         inbox.paste("what?")
@@ -312,8 +314,9 @@ def test_a_relay_is_asked_for_what_is_new(relay: Relay, caplog: pytest.LogCaptur
 
 
 def test_a_relay_that_fails(relay: Relay) -> None:
-    with pytest.raises(Network, match="answered 403"):
+    with pytest.raises(Network, match="answered 403") as caught:
         relay.inbox("wrong").wait(0)
+    assert "the token and the address" in caught.value.hint
     answers: list[tuple[Answer, str]] = [
         (reply(200, "<html>"), "something else"),
         (reply(200, "[" * 100_000), "something else"),

@@ -161,6 +161,9 @@ def test_nothing_chosen_is_said_on_the_page(party: Party) -> None:
         party.consent(usage_points=[])
     with pytest.raises(ConfigurationError, match="at least one kind of data"):
         party.consent(groups=[])
+    with pytest.raises(ConfigurationError, match="no group of data is called 'x'") as caught:
+        party.consent(groups=["x"])
+    assert "usage, billing, account" in caught.value.hint
     with pytest.raises(ConfigurationError, match="no customer"):
         party.consent(customer="Somebody Else")
 

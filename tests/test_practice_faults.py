@@ -20,6 +20,7 @@ import requests
 import smd_notebook as smd
 from smd_notebook.errors import ConfigurationError
 from smd_notebook.practice import FAULTS, VARIANTS, Fault
+from smd_notebook.practice.faults import FaultQueue
 from tests.practice import Party, fields_of
 
 JANUARY, DAY = 1735718400, 86_400
@@ -569,3 +570,15 @@ def test_nonsense_does_no_harm(party: Party) -> None:
         browser.trust_env = False
         assert browser.post(party.utility.portal_url + "/login", data=large, timeout=30).status_code == 413
     assert party.get("/ReadServiceStatus", token).status_code == 200
+
+
+def test_the_queue_says_how_much_is_to_come() -> None:
+    faults = FaultQueue()
+    faults.add("truncated")
+    assert repr(faults) == "<FaultQueue: 1 to come>"
+
+
+def test_one_text_is_no_list_of_variants() -> None:
+    with pytest.raises(ConfigurationError, match="is a list of names") as caught:
+        smd.Sandbox(variants="xml-tokens")
+    assert "variants=['xml-tokens']" in caught.value.hint

@@ -40,6 +40,10 @@ def test_the_scope_that_a_utility_grants_today():
     assert "own" not in words
 
 
+def test_several_service_agreements_are_written_as_a_letter():
+    assert Scope("FB=4;AccountCollection=n").explain() == ("interval readings", "service agreements: several")
+
+
 def test_every_function_block_of_the_utilities_has_a_name():
     assert all(FUNCTION_BLOCKS[block] for block in (*Scope(PGE).blocks, 34, 36, 51))
     html = Scope("FB=4_999")._repr_html_()

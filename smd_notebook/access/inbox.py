@@ -28,7 +28,7 @@ __all__ = ["Directory", "Inbox", "LocalHttps", "Notice", "Paste", "PollUrl"]
 _HALF_WRITTEN = 30.0  # s; a file that cannot be read may still be being written
 _POLL = 1.0  # s
 _LARGEST = 1 << 24  # bytes of a relay's answer
-_RELAY = "Look whether it runs, and whether the token is the one that it was given."
+_RELAY = "Look whether it runs, and whether the token and the address, to the end of its path, are those that it was given."
 
 
 class _Passive:
@@ -152,12 +152,12 @@ class Paste(_Passive):
     def __init__(self) -> None:
         self._queue: queue.Queue[Notice] = queue.Queue()
 
-    def paste(self, text: str) -> None:
+    def paste(self, text: str | bytes) -> None:
         """Hand a notification over.
 
         Parameters
         ----------
-        text : str
+        text : str or bytes
             The XML, or the addresses in it with white space between.
 
         Raises
@@ -165,8 +165,8 @@ class Paste(_Passive):
         ReadError
             If it is neither.
         """
-        text = text.strip()
-        addresses = tuple(text.split()) if text.startswith("https://") else notified(text.encode())
+        body = (text.encode() if isinstance(text, str) else text).strip()
+        addresses = tuple(body.decode(errors="replace").split()) if body.startswith(b"https://") else notified(body)
         self._queue.put(Notice(addresses, time.time()))
 
     def wait(self, timeout: float) -> list[Notice]:

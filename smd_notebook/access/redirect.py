@@ -121,6 +121,8 @@ def parse_redirect(text: str, state: Secret | None, *, issuer: str | None = None
     if _BARE.fullmatch(text):
         return Redirect(Secret(text), proved=False)
     found = _parameters(text)
+    if not _ADDRESS.match(text) and not found.keys() & {*_CODES, "error", "state"}:
+        raise ConfigurationError("this is neither the redirected address nor a code", hint=_AGAIN)
     if state is not None and not hmac.compare_digest(found.get("state", "").encode(), state.reveal().encode()):
         raise StateMismatch(
             "the redirected address does not answer the request that was made here",

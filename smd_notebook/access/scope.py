@@ -179,7 +179,7 @@ class Scope:
             elif name == "subscriptionfrequency":
                 lines.append(f"renewed: {value}")
             elif name == "accountcollection":
-                lines.append(f"service agreements: {value}")
+                lines.append(f"service agreements: {'several' if value == 'n' else value}")  # PG&E writes the letter
             elif name == "br":
                 lines.append(f"third party (bulk id): {value}")
             elif name == "datacustodianid":

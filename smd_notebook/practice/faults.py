@@ -158,6 +158,9 @@ class FaultQueue:
     def __len__(self) -> int:
         return len(self._waiting)
 
+    def __repr__(self) -> str:
+        return f"<FaultQueue: {len(self)} to come>"
+
     def take(self, method: str, path: str) -> Fault | None:
         """Return the fault of a request, if any, and count it.
 

@@ -283,13 +283,17 @@ class Sandbox:
         Raises
         ------
         ConfigurationError
-            Where there is no such customer, or a page shows an error instead of sending the customer on; with its words.
+            Where there is no such customer or group, or a page shows an error instead of sending the customer on; with its words.
         """
+        from smd_notebook.practice.customers import GROUPS
+
         who = next((one for number, one in enumerate(self.customers) if customer in (number, one.name)), None)
         if who is None:
             raise ConfigurationError(
                 f"there is no customer {customer!r}", hint="Known: " + ", ".join(one.name for one in self.customers) + "."
             )
+        if unknown := [one for one in groups if one not in GROUPS]:
+            raise ConfigurationError(f"no group of data is called {unknown[0]!r}", hint="Give a list of: " + ", ".join(GROUPS) + ".")
         visit = Visit(authorization_url + ("&login=guest" if guest else ""), self.portal_url)
         if visit.left is None and visit.asks("password", "account"):
             shown = {"account": who.account, "postcode": who.postcode} if guest else {"email": who.email, "password": who.password}

@@ -42,11 +42,13 @@ def checked(names: Iterable[str]) -> frozenset[str]:
     Raises
     ------
     ConfigurationError
-        Where one is unknown, or two exclude each other.
+        Where one is unknown, two exclude each other, or it is one text instead of a list.
 
     >>> sorted(checked(["xml-tokens", "no-rotation"]))
     ['no-rotation', 'xml-tokens']
     """
+    if isinstance(names, str):
+        raise ConfigurationError("variants is a list of names, and this is one text", hint=f"Write variants=[{names!r}].")
     chosen = frozenset(names)
     if unknown := chosen - VARIANTS.keys():
         raise ConfigurationError(f"no variant is called {min(unknown)!r}", hint="Known: " + ", ".join(VARIANTS) + ".")
