@@ -81,9 +81,10 @@ def test_every_order_of_notification(world: World, fault: str) -> None:
 
 def test_a_foreign_address_is_told_and_not_followed(world: World) -> None:
     world.utility.faults.add("notified-foreign", path="*/Batch/Bulk/*")
-    with pytest.warns(SmdWarning, match="leads to another place"):
+    with pytest.warns(SmdWarning, match=r"leads to another place .* \(elsewhere\.invalid\)") as caught:
         got = world.bulk(world.listener())
     world.same(got)
+    assert {one.filename for one in caught} == {__file__}  # the line of the caller, not one of ours
 
 
 def test_no_notification_and_a_late_one_in_another_notebook(world: World, tmp_path: Path) -> None:
@@ -184,8 +185,13 @@ def test_a_forged_notification_is_not_the_answer(world: World, tail: str) -> Non
 def test_a_forged_notification_of_nothing_does_not_stand_in_the_way(world: World) -> None:
     paste = smd.inbox.Paste()
     paste.paste(world.utility.custodian.resource_endpoint + "/Batch/Bulk/50098?correlationID=junk")
-    with pytest.warns(SmdWarning, match="led to nothing"), pytest.raises(NotReady):
+    paste.paste("https://forged.example@utility.example/")
+    with pytest.warns(SmdWarning) as caught, pytest.raises(NotReady):
         world.bulk(paste, timeout=0)
+    said = [str(one.message) for one in caught]
+    assert "(no https address)" in said[0]
+    assert "led to nothing" in said[1]
+    assert {one.filename for one in caught} == {__file__}
     paste.paste(world.utility.wait_for_notices(1)[0].decode())
     world.same(world.bulk(paste))
 
@@ -197,8 +203,9 @@ def test_a_forged_notification_of_the_bare_batch_is_not_asked_for_ever(world: Wo
     paste = smd.inbox.Paste()
     forged = world.utility.custodian.resource_endpoint + "/Batch/Bulk/50098"
     paste.paste(forged)
-    with pytest.warns(SmdWarning, match='led to "not yet" 6 times, and was left'), pytest.raises(NotReady):
+    with pytest.warns(SmdWarning, match='led to "not yet" 6 times, and was left') as caught, pytest.raises(NotReady):
         world.bulk(paste, timeout=2)
+    assert {one.filename for one in caught} == {__file__}
     assert world.asked() == 1 + 6
     paste.paste(forged)
     with pytest.raises(NotReady):  # known by now, in the ledger

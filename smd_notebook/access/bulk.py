@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from smd_notebook.access.archive import SETTLED, Download, Reply, folder_of, locked, store
 from smd_notebook.access.custodian import Custodian, origin_of
@@ -250,9 +250,11 @@ class _Batch:
             if any(address in (*one.fetched, *one.waiting, *one.strayed) for one in self.book.jobs):
                 continue
             if not _own(self.custodian, address):
-                warn("a notification leads to another place than the utility's resources, and was not followed")
+                place = f"a notification leads to another place than the utility's resources ({_host(address)}), and was not followed"
+                warn(place, stacklevel=3)
             elif not _of(self.custodian, self.batch, address):
-                warn("a notification speaks of something else than this batch, and was left: other data, or a consent that changed")
+                what = "a notification speaks of something else than this batch, and was left: other data, or a consent that changed"
+                warn(what, stacklevel=3)
             else:
                 fresh.append(address)
         return self.book.put(replace(job, waiting=(*job.waiting, *fresh)), job) if fresh else job
@@ -266,7 +268,8 @@ class _Batch:
             try:
                 answer = self.fetch(address)
             except BadRequest:  # anybody may send addresses of nothing, and they must not stand in the way of what is there
-                job = self._left(job, address, "a notification led to nothing that the utility knows, and was left")
+                warn("a notification led to nothing that the utility knows, and was left", stacklevel=3)
+                job = self._left(job, address)
                 continue
             if answer.status_code == 202:
                 job = self._early(job, address)
@@ -277,7 +280,8 @@ class _Batch:
             store(folder_of(self.root, _place(address)), record, answer.content)
             if whose is None:
                 what = "a notification led to data of another time than was asked for; it is archived, and the answer is waited for"
-                job = self._left(job, address, what)
+                warn(what, stacklevel=3)
+                job = self._left(job, address)
                 continue
             before, job = job, self.book.put(replace(job, waiting=_without(job.waiting, address)), job)
             whose = job if whose is before else whose
@@ -290,13 +294,13 @@ class _Batch:
         times = job.early.count(address) + 1
         job = self.book.put(replace(job, early=(*job.early, address)), job)
         if times >= _TRIES:
-            return self._left(job, address, f'a notification led to "not yet" {times} times, and was left')
+            warn(f'a notification led to "not yet" {times} times, and was left', stacklevel=4)
+            return self._left(job, address)
         self.due[address] = time.monotonic() + _QUIET * 2 ** (times - 1)
         return job
 
-    def _left(self, job: Job, address: str, why: str) -> Job:
-        """Follow an address no more, and say so."""
-        warn(why)
+    def _left(self, job: Job, address: str) -> Job:
+        """Follow an address no more."""
         return self.book.put(replace(job, waiting=_without(job.waiting, address), strayed=(*job.strayed, address)), job)
 
     def _record(self, window: Window, answer: requests.Response, asked: float) -> Reply:
@@ -326,6 +330,14 @@ def _own(custodian: Custodian, address: str) -> bool:
         return origin_of(address) == origin_of(custodian.resource_endpoint) and address.startswith(custodian.resource_endpoint + "/")
     except ConfigurationError:
         return False
+
+
+def _host(address: str) -> str:
+    """Return where an address leads, for a warning: anybody may have sent it."""
+    try:
+        return (urlsplit(origin_of(address)).hostname or "")[:80]
+    except ConfigurationError:
+        return "no https address"
 
 
 def _of(custodian: Custodian, batch: str, address: str) -> bool:
