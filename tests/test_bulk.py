@@ -255,6 +255,17 @@ def test_what_may_change_is_asked_for_again_on_request(world: World) -> None:
     assert world.asked() == 2
 
 
+def test_what_was_damaged_is_asked_for_again(world: World) -> None:
+    (path,) = world.bulk(world.listener()).paths
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.warns(SmdWarning, match="no longer what was archived") as caught:
+        got = world.bulk(world.listener())
+    assert caught[0].filename == __file__
+    world.same(got)
+    assert path.with_name(f"{path.name}.damaged").exists()
+    assert world.asked() == 2
+
+
 def test_empty_before_the_consent_is_not_kept(tmp_path: Path) -> None:
     with smd.Sandbox(households=["apartment"]) as utility:
         gate = RateGate(utility.custodian.limits, vendor="none", client_id="none", folder=tmp_path / "gate")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
-from smd_notebook.access.archive import SETTLED, Download, Reply, folder_of, locked, store
+from smd_notebook.access.archive import SETTLED, Download, Reply, folder_of, locked, set_aside, store
 from smd_notebook.access.custodian import Custodian, origin_of
 from smd_notebook.access.ledger import Book, Job
 from smd_notebook.access.listing import last_part
@@ -93,7 +93,8 @@ class Bulk(Resources):
         Warns
         -----
         SmdWarning
-            A notification led elsewhere, or to something else, and was not followed; or the utility holds nothing for this window.
+            A notification led elsewhere, or to something else, and was not followed; the utility holds nothing for this window; or an
+            archived reply was damaged, which is renamed, and asked for again.
         """
         now, zone = int(self._clock()), self.custodian.zone
         window = instant(start, zone), min(instant(end, zone), now)
@@ -179,7 +180,10 @@ def fetch_batch(
         job = book.find(window, clock())
         if job is not None and job.answered:
             got = one.download(job, Path(to).expanduser())
-            if got.paths and not (anew and got.may_change):
+            for _, folder in got.folders:
+                if damaged := set_aside(folder):
+                    warn(f"{damaged[0].name} was no longer what was archived; it was renamed, and is asked for again", stacklevel=2)
+            if got.paths and got.complete and not (anew and got.may_change):
                 return got
             job = None
         with inbox:  # open before anything is asked: a notification may be here before the promise is
