@@ -268,9 +268,10 @@ def test_killed_at_ten_random_moments_and_resumed_the_store_is_the_same(tmp_path
 
 
 INTERRUPTED = """
-import multiprocessing, sys, smd_notebook as smd
+import multiprocessing, signal, sys, smd_notebook as smd
 from tests.test_homes import copies
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are born deaf to it
     try:
         smd.Cohort.read(copies(sys.argv[2], 3000), sys.argv[1], processes=2, progress=False)
     except KeyboardInterrupt:

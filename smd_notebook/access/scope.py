@@ -214,8 +214,8 @@ def _listed(words: list[str], last: str) -> str:
 def _shown(text: str) -> str:
     r"""Return a text without what moves a terminal's cursor or turns the direction of writing: a scope is of the utility's making.
 
-    >>> _shown("a\x1b[2Jb\u202ec")
-    'a\N{REPLACEMENT CHARACTER}[2Jb\N{REPLACEMENT CHARACTER}c'
+    >>> ascii(_shown("a\x1b[2Jb\u202ec"))
+    "'a\\ufffd[2Jb\\ufffdc'"
     """
     return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
 

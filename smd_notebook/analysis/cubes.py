@@ -132,9 +132,9 @@ def resample(cube: xr.Dataset, bins: str | Sequence[datetime | str] | pd.Datetim
     >>> import smd_notebook as smd, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     cohort = smd.Cohort.read(smd.sample_cohort(3, seed=1), store=folder + "/homes.zarr", progress=False)
-    ...     cube = cohort.select(service="electricity", flow="delivered").dataset()
+    ...     cube = cohort.select(table="electricity-delivered-15min").dataset()
     ...     dict(smd.analysis.cubes.resample(cube, "1D")["value"].sizes)
-    {'meter': 3, 'time': 365}
+    {'meter': 2, 'time': 365}
     """
     if not 0 <= min_coverage <= 1:
         raise ConfigurationError("min_coverage must be between 0 and 1", hint="0.9 asks for nine tenths of the time.")
@@ -224,10 +224,10 @@ def profile(
     >>> import smd_notebook as smd, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     cohort = smd.Cohort.read(smd.sample_cohort(3, seed=1), store=folder + "/homes.zarr", progress=False)
-    ...     cube = cohort.select(service="electricity", flow="delivered").dataset()
+    ...     cube = cohort.select(table="electricity-delivered-15min").dataset()
     ...     shape = smd.analysis.cubes.profile(cube, by="day_type", quantiles=(0.5,)).compute()
     >>> dict(shape["quantiles"].sizes), shape["n"].sel(slot="02:00").isel(meter=0).values.tolist()
-    ({'meter': 3, 'day_type': 2, 'slot': 24, 'quantile': 1}, [261.0, 103.0])
+    ({'meter': 2, 'day_type': 2, 'slot': 24, 'quantile': 1}, [261.0, 103.0])
     """
     asked = asked_for(by, slot, quantiles, holidays, seasons)
     if not 0 <= min_coverage <= 1:
@@ -308,7 +308,7 @@ def duration_curve(cube: xr.Dataset, shares: Sequence[float] | None = None) -> x
     >>> import smd_notebook as smd, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     cohort = smd.Cohort.read(smd.sample_cohort(3, seed=1), store=folder + "/homes.zarr", progress=False)
-    ...     cube = cohort.select(service="electricity", flow="delivered").dataset()
+    ...     cube = cohort.select(table="electricity-delivered-15min").dataset()
     ...     curve = smd.analysis.cubes.duration_curve(cube, shares=(0, 0.5, 1)).compute()
     >>> curve.dims, bool((curve.diff("share") <= 0).all())
     (('meter', 'share'), True)
