@@ -14,7 +14,7 @@ import pandas as pd
 from smd_notebook.analysis.billing import billing_periods
 from smd_notebook.analysis.edges import Bins, check_zone, distinct, parse, utc_us
 from smd_notebook.analysis.passport import stamp
-from smd_notebook.analysis.spread import NEVER, Intervals, clean, sums, watts
+from smd_notebook.analysis.spread import NEVER, Intervals, check_coverage, clean, sums, watts
 from smd_notebook.errors import ConfigurationError, UnitError
 from smd_notebook.espi import codes
 
@@ -267,8 +267,7 @@ def resample(
     >>> resample(intervals, "4h")["n_intervals"].tolist()
     [3, 4, 4, 4, 4, 4]
     """
-    if not 0 <= min_coverage <= 1:
-        raise ConfigurationError("min_coverage must be between 0 and 1", hint="0.9 asks for nine tenths of the time.")
+    check_coverage(min_coverage)
     if scale not in (None, "caltrack") or overlaps not in ("error", "first", "last", "mean"):
         raise ConfigurationError("scale or overlaps is not known", hint='scale="caltrack"; overlaps="error", "first", "last" or "mean".')
     frame, wanted = tidy_frame(x), parse(bins)

@@ -16,7 +16,7 @@ from smd_notebook.analysis.bins import why_not
 from smd_notebook.analysis.edges import parse, wall_us
 from smd_notebook.analysis.profiles import Asked, asked_for
 from smd_notebook.analysis.series import DAY, SECOND, length_words, rate_of
-from smd_notebook.analysis.spread import watts
+from smd_notebook.analysis.spread import check_coverage, watts
 from smd_notebook.datasets import cf_unit, time_coords
 from smd_notebook.errors import ConfigurationError, UnitError
 from smd_notebook.espi import codes
@@ -136,8 +136,7 @@ def resample(cube: xr.Dataset, bins: str | Sequence[datetime | str] | pd.Datetim
     ...     dict(smd.analysis.cubes.resample(cube, "1D")["value"].sizes)
     {'meter': 2, 'time': 365}
     """
-    if not 0 <= min_coverage <= 1:
-        raise ConfigurationError("min_coverage must be between 0 and 1", hint="0.9 asks for nine tenths of the time.")
+    check_coverage(min_coverage)
     axis, wanted = _axis(cube, "a sum in bins"), parse(bins)
     if "time" in getattr(cube.get("coverage"), "dims", ()):
         raise ConfigurationError("this is in bins already", hint="Bin the intervals that it was made from: bins hide what is missing.")
@@ -230,8 +229,7 @@ def profile(
     ({'meter': 2, 'day_type': 2, 'slot': 24, 'quantile': 1}, [261.0, 103.0])
     """
     asked = asked_for(by, slot, quantiles, holidays, seasons)
-    if not 0 <= min_coverage <= 1:
-        raise ConfigurationError("min_coverage must be between 0 and 1", hint="0.9 asks for nine tenths of the time.")
+    check_coverage(min_coverage)
     axis = _axis(cube, f"a profile in slots of {slot}")
     if int((axis.end - axis.start).max()) > asked.longest:
         text = f"a profile in slots of {slot} cannot be had of these meters: their intervals are longer than {length_words(asked.longest)}"

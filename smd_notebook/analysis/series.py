@@ -9,7 +9,7 @@ import pandas as pd
 
 from smd_notebook.analysis.bins import channels, edges_of, flagged_of, kinds_of, tidy_frame, why_not
 from smd_notebook.analysis.edges import check_zone, parse, utc_us, wall_us
-from smd_notebook.analysis.spread import Intervals, clean, split, watts
+from smd_notebook.analysis.spread import Intervals, check_coverage, clean, split, watts
 from smd_notebook.errors import ConfigurationError, UnitError, warn
 
 if TYPE_CHECKING:
@@ -106,8 +106,7 @@ def series_of(x: Any, what: str, *, min_coverage: float = 1.0, longest: int | No
     UnitError
         If no channel holds quantities that can be used.
     """
-    if not 0 <= min_coverage <= 1:
-        raise ConfigurationError("min_coverage must be between 0 and 1", hint="0.9 asks for nine tenths of the time.")
+    check_coverage(min_coverage)
     binned = isinstance(x, pd.DataFrame) and {"coverage", "n_flagged"} <= set(x.columns)
     frame = x if binned else tidy_frame(x)
     groups = list(channels(frame))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from smd_notebook.analysis.edges import distinct
-from smd_notebook.errors import SmdError, UnitError
+from smd_notebook.errors import ConfigurationError, SmdError, UnitError
 from smd_notebook.espi import codes
 
 if TYPE_CHECKING:
@@ -32,6 +32,12 @@ class Intervals(NamedTuple):
     def take(self, rows: slice | Ints) -> Intervals:
         """Return some of the rows."""
         return Intervals(self.start[rows], self.end[rows], self.value[rows], self.flagged[rows], self.native[rows])
+
+
+def check_coverage(min_coverage: float) -> None:
+    """Refuse what is no share of the time."""
+    if not 0 <= min_coverage <= 1:
+        raise ConfigurationError("min_coverage must be between 0 and 1", hint="0.9 asks for nine tenths of the time.")
 
 
 def clean(given: Intervals, label: str, *, overlaps: str, additive: bool) -> Intervals:
