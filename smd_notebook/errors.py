@@ -5,6 +5,7 @@ Texts say what is wrong, where, and what to do; they never hold a reading, a tok
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -48,6 +49,7 @@ __all__ = [
 ]
 
 Severity = Literal["info", "warning", "error"]
+_PACKAGE = __file__.removesuffix("errors.py")
 
 
 class SmdError(Exception):
@@ -423,8 +425,8 @@ def enforce(findings: Iterable[Finding]) -> None:
         raise FindingError(text, hint=first.suggestion, findings=tuple(caught))
 
 
-def warn(message: str, *findings: Finding, stacklevel: int = 1) -> None:
-    """Warn of something about the data, or raise it where `strict` makes it an error.
+def warn(message: str, *findings: Finding) -> None:
+    """Warn of something about the data, or raise it where `strict` makes it an error; the line shown is the caller's, not one of ours.
 
     Parameters
     ----------
@@ -432,8 +434,6 @@ def warn(message: str, *findings: Finding, stacklevel: int = 1) -> None:
         What to say.
     *findings : Finding
         What it is about. Without any, only a `strict` that names no codes makes it an error.
-    stacklevel : int, default 1
-        Whose line is shown: 1 is that which called the function that warns.
 
     Raises
     ------
@@ -443,4 +443,7 @@ def warn(message: str, *findings: Finding, stacklevel: int = 1) -> None:
     enforce(findings)
     if _STRICTNESS.get().grave:
         raise FindingError(message, findings=findings)
-    warnings.warn(message, SmdWarning, stacklevel=stacklevel + 2)
+    level, frame = 1, inspect.currentframe()
+    while frame and frame.f_code.co_filename.startswith(_PACKAGE):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, SmdWarning, stacklevel=level)

@@ -152,7 +152,7 @@ def collect_blocking(
 
 def _told(made: Collected) -> Collected:
     if made.kept:
-        warn(f"the authorization was kept: {made.kept}. client.revoke(...) deletes it once you have what you need", stacklevel=3)
+        warn(f"the authorization was kept: {made.kept}. client.revoke(...) deletes it once you have what you need")
     return made
 
 

@@ -97,8 +97,9 @@ def test_a_folder_gives_half_a_file_time(tmp_path: Path) -> None:
     assert inbox.wait(0) == []
     assert path.exists()
     os.utime(path, (0, time.time() - 60))
-    with pytest.warns(SmdWarning, match="1.xml .* is no notification"):
+    with pytest.warns(SmdWarning, match="1.xml .* is no notification") as caught:
         assert inbox.wait(0) == []
+    assert caught[0].filename == __file__
     assert [one.name for one in (tmp_path / "refused").iterdir()] == ["1.xml"]
     with pytest.raises(ConfigurationError, match="there is no folder"):
         Directory(tmp_path / "nowhere")
@@ -307,8 +308,9 @@ def test_a_relay_is_asked_for_what_is_new(relay: Relay, caplog: pytest.LogCaptur
         assert [notice.addresses for notice in inbox.wait(0)] == [(ONE,)]
         assert inbox.wait(0) == []
         relay.bodies.extend(["<html/>", batch_list(TWO)])
-        with pytest.warns(SmdWarning, match="no notification"):
+        with pytest.warns(SmdWarning, match="no notification") as caught:
             assert [notice.addresses for notice in inbox.wait(0)] == [(TWO,)]
+        assert caught[0].filename == __file__
     assert "sesame" not in repr(inbox) + caplog.text
     assert not any("cookie" in one.headers for one in relay.server.requests)
 

@@ -182,7 +182,7 @@ def fetch_batch(
             got = one.download(job, Path(to).expanduser())
             for _, folder in got.folders:
                 if damaged := set_aside(folder):
-                    warn(f"{damaged[0].name} was no longer what was archived; it was renamed, and is asked for again", stacklevel=2)
+                    warn(f"{damaged[0].name} was no longer what was archived; it was renamed, and is asked for again")
             if got.paths and got.complete and not (anew and got.may_change):
                 return got
             job = None
@@ -206,8 +206,7 @@ def fetch_batch(
     got = one.download(job, Path(to).expanduser())
     if not got.paths:
         warn(
-            "the utility holds nothing for this window yet; the same call asks again. Has the consent been given, and are the dates right?",
-            stacklevel=2,
+            "the utility holds nothing for this window yet; the same call asks again. Has the consent been given, and are the dates right?"
         )
     return got
 
@@ -254,11 +253,9 @@ class _Batch:
             if any(address in (*one.fetched, *one.waiting, *one.strayed) for one in self.book.jobs):
                 continue
             if not _own(self.custodian, address):
-                place = f"a notification leads to another place than the utility's resources ({_host(address)}), and was not followed"
-                warn(place, stacklevel=3)
+                warn(f"a notification leads to another place than the utility's resources ({_host(address)}), and was not followed")
             elif not _of(self.custodian, self.batch, address):
-                what = "a notification speaks of something else than this batch, and was left: other data, or a consent that changed"
-                warn(what, stacklevel=3)
+                warn("a notification speaks of something else than this batch, and was left: other data, or a consent that changed")
             else:
                 fresh.append(address)
         return self.book.put(replace(job, waiting=(*job.waiting, *fresh)), job) if fresh else job
@@ -272,7 +269,7 @@ class _Batch:
             try:
                 answer = self.fetch(address)
             except BadRequest:  # anybody may send addresses of nothing, and they must not stand in the way of what is there
-                warn("a notification led to nothing that the utility knows, and was left", stacklevel=3)
+                warn("a notification led to nothing that the utility knows, and was left")
                 job = self._left(job, address)
                 continue
             if answer.status_code == 202:
@@ -283,8 +280,7 @@ class _Batch:
             record = self._record((whose or job).window, answer, begun)
             store(folder_of(self.root, _place(address)), record, answer.content)
             if whose is None:
-                what = "a notification led to data of another time than was asked for; it is archived, and the answer is waited for"
-                warn(what, stacklevel=3)
+                warn("a notification led to data of another time than was asked for; it is archived, and the answer is waited for")
                 job = self._left(job, address)
                 continue
             before, job = job, self.book.put(replace(job, waiting=_without(job.waiting, address)), job)
@@ -298,7 +294,7 @@ class _Batch:
         times = job.early.count(address) + 1
         job = self.book.put(replace(job, early=(*job.early, address)), job)
         if times >= _TRIES:
-            warn(f'a notification led to "not yet" {times} times, and was left', stacklevel=4)
+            warn(f'a notification led to "not yet" {times} times, and was left')
             return self._left(job, address)
         self.due[address] = time.monotonic() + _QUIET * 2 ** (times - 1)
         return job

@@ -77,7 +77,7 @@ def fill(
     with locked(tuple(folder for _, folder in download.folders)):
         for _, folder in download.folders:
             if damaged := set_aside(folder):
-                warn(f"{damaged[0].name} was no longer what was archived; it was renamed, and is fetched again", stacklevel=3)
+                warn(f"{damaged[0].name} was no longer what was archived; it was renamed, and is fetched again")
         plan = [
             (point, folder, window)
             for point, folder in download.folders

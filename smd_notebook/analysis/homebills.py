@@ -113,7 +113,7 @@ def comparison_of(parts: Iterable[tuple[list[tuple[Any, ...]], list[Exception]]]
     if not rows:
         raise refused[0] if refused else UnitError("there is no channel of electric energy to pay for", hint="See cohort.meters.")
     if refused:
-        warn(f"{len(refused)} home(s) were not priced, the first because {refused[0]}", stacklevel=3)
+        warn(f"{len(refused)} home(s) were not priced, the first because {refused[0]}")
     names = ["usage_point", "tariff", "cycles", "energy", "exported", "amount", "not_metered", "coverage"]
     out = pd.DataFrame(rows, columns=names)
     by_home = out["amount"].to_numpy().reshape(-1, len(pricing.tariffs))

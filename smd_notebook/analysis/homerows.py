@@ -135,7 +135,7 @@ def gathered(work: Callable[..., Any], pieces: list[tuple[str, tuple[Any, ...]]]
     for table, error in refused.items():
         if not parts:
             raise error
-        warn(f"nothing was computed of meters in {table!r}: {error}", stacklevel=3)
+        warn(f"nothing was computed of meters in {table!r}: {error}")
     return joined(parts)
 
 

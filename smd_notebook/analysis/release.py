@@ -159,7 +159,7 @@ def release_screen(
     columns = [*_CELL[:4], "start", "end", "scope", "n_customers", "largest_share", "value", "unit", "released", "why"]
     if (out["why"] == _GIVES_AWAY).any():
         n = int((out["why"] == _GIVES_AWAY).sum())
-        warn(f"{n} sum(s) over bins or groups {_GIVES_AWAY}. They are withheld as well.", stacklevel=1)
+        warn(f"{n} sum(s) over bins or groups {_GIVES_AWAY}. They are withheld as well.")
     _compare(rows, earlier, fewest)
     inputs = {"customers": customers, "usage points": int(rows["usage_point"].nunique()), "min_coverage": min_coverage}
     text = f"sums over customers, screened: {_rule(customers)}"
@@ -234,7 +234,4 @@ def _compare(rows: pd.DataFrame, earlier: Iterable[Collection[str]], fewest: int
             differ = len(here ^ there)
             if here & there and 0 < differ < fewest:
                 text = f"the customers of {group!r} differ from earlier publication {number} by {differ}, fewer than {fewest}"
-                warn(
-                    f"{text}: the difference of the two would say what they use.\nPublish the same customers, or only one of the two.",
-                    stacklevel=2,
-                )
+                warn(f"{text}: the difference of the two would say what they use.\nPublish the same customers, or only one of the two.")

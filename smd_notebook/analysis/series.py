@@ -148,7 +148,7 @@ def series_of(x: Any, what: str, *, min_coverage: float = 1.0, longest: int | No
         if not usable:
             raise error(text, hint="See feed.channels for what there is.")
         named = repr(usable[0] if len(usable) == 1 else usable) if len(usable) <= 4 else "..."
-        warn(f"{text}. It is left out.\nSelect what it can be had of: feed.select(channel={named}).", stacklevel=2)
+        warn(f"{text}. It is left out.\nSelect what it can be had of: feed.select(channel={named}).")
     return frame, out
 
 
