@@ -163,6 +163,24 @@ def test_a_promise_is_forgotten_after_a_day(world: World) -> None:
     assert sum(one.status == 202 for one in world.utility.requests) == 2
 
 
+def test_a_window_that_is_not_over_is_one_for_all_of_a_day(world: World) -> None:
+    """What has begun, or is still to come, is left out: else each second would ask for another window."""
+    noon = datetime(2025, 3, 1, 12, tzinfo=ZoneInfo("America/Los_Angeles")).timestamp()
+    world.client._clock = lambda: noon
+    got = world.bulk(world.listener(), end="2025-12-01")
+    world.same(got)
+    assert datetime.fromtimestamp(got.end, ZoneInfo("America/Los_Angeles")).isoformat() == "2025-03-01T00:00:00-08:00"
+    for later, end in ((1, "2025-12-01"), (3600, MAY), (7200, "2025-03-01T13:00")):
+        world.client._clock = partial(float, noon + later)
+        assert world.bulk(smd.inbox.Paste(), end=end, timeout=0) == got
+    assert world.asked() == 1
+    world.client._clock = lambda: noon + 86_400
+    with pytest.raises(NotReady):  # there is a day more
+        world.bulk(smd.inbox.Paste(), end="2025-12-01", timeout=0)
+    with pytest.raises(ConfigurationError, match="window is empty"):
+        world.bulk(smd.inbox.Paste(), "2025-03-02", "2025-12-01", timeout=0)
+
+
 @pytest.mark.parametrize(
     "tail",
     [

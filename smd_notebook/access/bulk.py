@@ -22,7 +22,7 @@ from smd_notebook.access.listing import last_part
 from smd_notebook.access.notices import Inbox, Notice
 from smd_notebook.access.replies import ids_of
 from smd_notebook.access.resources import Resources
-from smd_notebook.access.windows import Moment, Window, instant, parameters, stamp
+from smd_notebook.access.windows import Moment, Window, instant, midnight, parameters, stamp
 from smd_notebook.errors import BadRequest, ConfigurationError, NotReady, warn
 
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ class Bulk(Resources):
         bulk_id : str or None
             The id of the third party's batches (PG&E: the BulkID); None for that of the credentials, or else of one's own authorization.
         start, end : str, int, float, date or datetime
-            The window; a date is its midnight at the utility, and `end` is exclusive.
+            The window; a date is its midnight at the utility, and `end` is exclusive. The day that has begun there is left out, and with
+            it what is still to come: so that all calls of a day ask for the same.
         inbox : Inbox
             Where notifications arrive: one of `smd_notebook.inbox`.
         to : str or Path
@@ -96,10 +97,10 @@ class Bulk(Resources):
             A notification led elsewhere, or to something else, and was not followed; the utility holds nothing for this window; or an
             archived reply was damaged, which is renamed, and asked for again.
         """
-        now, zone = int(self._clock()), self.custodian.zone
-        window = instant(start, zone), min(instant(end, zone), now)
+        zone = self.custodian.zone
+        window = instant(start, zone), min(instant(end, zone), midnight(self._clock(), zone))
         if not window[0] < window[1]:
-            raise ConfigurationError("this window is empty", hint="`start` has to be before `end`, and before now.")
+            raise ConfigurationError("this window is empty", hint="`start` has to be before `end`, and before today.")
         parts = "Batch", "Bulk", str(bulk_id or self.credentials.bulk_id or self._own_bulk_id())
 
         def fetch(address: str) -> requests.Response:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from smd_notebook.access.custodian import Custodian
 from smd_notebook.errors import ConfigurationError
 
-__all__ = ["Moment", "Window", "chunks", "gaps", "instant", "parameters", "stamp"]
+__all__ = ["Moment", "Window", "chunks", "gaps", "instant", "midnight", "parameters", "stamp"]
 
 #: What a person may write for an instant.
 Moment: TypeAlias = str | int | float | date | datetime
@@ -56,6 +56,16 @@ def instant(value: Moment, zone: str | None) -> int:
     if isinstance(number, bool) or not isinstance(number, (int, float)) or not abs(number) < 1e11:  # nor milliseconds, nor NaN
         raise ConfigurationError("this cannot be taken as a time", hint=_FORMS)
     return int(number // 1)
+
+
+def midnight(at: float, zone: str | None) -> int:
+    """Return when the day of an instant began in `zone`, or without one in UTC [s since 1970-01-01T00:00Z].
+
+    >>> midnight(1735732800, "America/Los_Angeles"), midnight(1735732800, None)
+    (1735718400, 1735689600)
+    """
+    place = ZoneInfo(zone) if zone else UTC
+    return int(datetime.combine(datetime.fromtimestamp(at, place), datetime.min.time(), place).timestamp())
 
 
 def chunks(window: Window, days: int, zone: str | None) -> list[Window]:
