@@ -171,10 +171,11 @@ def test_of_bins_those_count_that_are_whole(cube: xr.Dataset, sample: dict[int, 
     bins = "1D" if step_of(cube) == 86_400 else "4h"
     binned = cubes.resample(cube, bins)
     curves = cubes.duration_curve(binned, (0, 0.25, 1))
-    shapes = cubes.profile(binned, by=(), slot="1D")
+    shapes = {slot: cubes.profile(binned, by=(), slot=slot) for slot in {"1D", bins}}
     for number, frame in sample.items():
         table = smd.resample(frame, bins)
-        assert_profiles(shapes, table, number, {"by": (), "slot": "1D"})
+        for slot, shape in shapes.items():
+            assert_profiles(shape, table, number, {"by": (), "slot": slot})
         curve = duration_curve(table)
         if not curve.empty:
             want = [curve["load"].iloc[np.searchsorted(curve["share"], share)] for share in (0, 0.25, 1)]

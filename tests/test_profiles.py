@@ -50,6 +50,24 @@ def test_days_on_which_the_clock_changes():
     assert set(hours.drop(["01:00", "02:00"])) == {366}
 
 
+@pytest.mark.parametrize("slot", ["2h", "4h", "12h"])
+def test_bins_that_grow_on_the_day_the_clock_goes_back_are_slots(slot):
+    """Four hours of which the clock shows one twice are five hours long, and are the same slot whether they are binned before or here."""
+    intervals = lapse_frame()
+    binned = profile(resample(intervals, slot), slot=slot, by=())
+    whole = profile(intervals, slot=slot, by=())
+    assert binned["n"].tolist() == whole["n"].tolist() == [366] * len(whole)
+    np.testing.assert_allclose(binned["mean"], whole["mean"], rtol=1e-13)
+    hours = pd.date_range("2024-11-03", periods=25, freq="h", tz=ZONE)  # 100 Wh in each hour of the day but in the one that comes again
+    autumn = tidy(hours, np.where(np.arange(25) == 2, 600.0, 100.0), length="1h")
+    assert profile(resample(autumn, "4h"), slot="4h", by=())["mean"].tolist() == [200, 100, 100, 100, 100, 100]
+    with pytest.raises(ConfigurationError, match="longer than 3 h"):
+        profile(resample(intervals, "4h"), slot="3h")
+    twice = tidy(["2024-11-03T08:00Z"], 1.0, length="2h")  # 01:00 to 02:00 on the wall
+    with pytest.raises(ConfigurationError, match="longer than 1 h"):
+        profile(twice, slot="1h")
+
+
 def test_holidays():
     plain = profile(lapse_frame(), by="day_type")
     assert plain["day_type"].unique().tolist() == ["weekday", "weekend"]

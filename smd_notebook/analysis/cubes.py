@@ -15,7 +15,7 @@ from smd_notebook.analysis import kernels
 from smd_notebook.analysis.bins import why_not
 from smd_notebook.analysis.edges import parse, wall_us
 from smd_notebook.analysis.profiles import Asked, asked_for
-from smd_notebook.analysis.series import DAY, SECOND, length_words, rate_of
+from smd_notebook.analysis.series import DAY, SECOND, length_words, rate_of, too_long
 from smd_notebook.analysis.spread import check_coverage, watts
 from smd_notebook.datasets import cf_unit, time_coords
 from smd_notebook.errors import ConfigurationError, UnitError
@@ -231,7 +231,7 @@ def profile(
     asked = asked_for(by, slot, quantiles, holidays, seasons)
     check_coverage(min_coverage)
     axis = _axis(cube, f"a profile in slots of {slot}")
-    if int((axis.end - axis.start).max()) > asked.longest:
+    if too_long(axis.start, axis.end - axis.start, asked.longest, axis.zone):
         text = f"a profile in slots of {slot} cannot be had of these meters: their intervals are longer than {length_words(asked.longest)}"
         raise ConfigurationError(text, hint="Select meters with shorter ones, or take longer slots.")
     edges = parse(slot).between(int(axis.start[0]), int(axis.end[-1]), axis.zone)

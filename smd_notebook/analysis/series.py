@@ -21,7 +21,20 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Floats = NDArray[np.float64]
 
-__all__ = ["DAY", "HOUR", "SECOND", "Days", "Series", "labelled", "length_words", "local_times", "rate_of", "rate_units", "series_of"]
+__all__ = [
+    "DAY",
+    "HOUR",
+    "SECOND",
+    "Days",
+    "Series",
+    "labelled",
+    "length_words",
+    "local_times",
+    "rate_of",
+    "rate_units",
+    "series_of",
+    "too_long",
+]
 
 SECOND = 1_000_000  # us
 HOUR = 3600 * SECOND
@@ -97,7 +110,7 @@ def series_of(x: Any, what: str, *, min_coverage: float = 1.0, longest: int | No
     min_coverage : float
         How much of a bin must be covered [1].
     longest : int, optional
-        How long intervals may be at most [us].
+        How long intervals may be at most [us], as `too_long` has it.
 
     Raises
     ------
@@ -131,7 +144,8 @@ def series_of(x: Any, what: str, *, min_coverage: float = 1.0, longest: int | No
             continue
         additive = kind.measure != "power"
         found = clean(one, kind.channel, overlaps="error", additive=additive)
-        if longest is not None and found.native.size and int(found.native.max()) > longest:
+        zone = check_zone(kind.zone or own)
+        if longest is not None and too_long(found.start, found.native, longest, zone):
             reason = f"its intervals are longer than {length_words(longest)}"
             refused.setdefault(reason, (ConfigurationError, []))[1].append(kind.channel)
             continue
@@ -139,7 +153,6 @@ def series_of(x: Any, what: str, *, min_coverage: float = 1.0, longest: int | No
         rate = found.value * factor
         if additive:
             rate = rate / (found.end - found.start)
-        zone = check_zone(kind.zone or own)
         span = int(one.start.min()), int(end[rows].max())
         out.append(Series(row, kind.usage_point, kind.channel, kind.service, zone, kind.unit, unit, additive, factor, found, rate, *span))
     for reason, (error, names) in refused.items():
@@ -150,6 +163,18 @@ def series_of(x: Any, what: str, *, min_coverage: float = 1.0, longest: int | No
         named = repr(usable[0] if len(usable) == 1 else usable) if len(usable) <= 4 else "..."
         warn(f"{text}. It is left out.\nSelect what it can be had of: feed.select(channel={named}).")
     return frame, out
+
+
+def too_long(start: Ints, length: Ints, longest: int, zone: str) -> bool:
+    """Tell whether any interval is longer than that [us].
+
+    Beyond an hour the wall clock counts, too: slots of four hours are five hours long where the clock shows one of them twice (`edges`).
+    """
+    long = length > longest
+    if longest <= HOUR or not long.any():
+        return bool(long.any())
+    begin, end = start[long], start[long] + length[long]
+    return bool((wall_us(end, zone) - wall_us(begin, zone) > longest).any())
 
 
 def rate_of(service: str | None, measure: str | None, unit: str | None) -> tuple[float, str]:
