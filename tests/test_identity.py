@@ -190,6 +190,20 @@ def bill(point: str, dollars: int, *, start: int = START, more: str = "") -> str
     return entry(element("UsageSummary", body), f"{point}/UsageSummary/1", f"{point}/UsageSummary")
 
 
+def test_a_bill_of_two_downloads_is_one_bill() -> None:
+    """As PG&E sends them: each download states its own time as that of the status."""
+    texts = [feed_xml(usage_point(), bill(POINT, 7), bill(POINT, 8, start=START + 2_592_000))]
+    texts.append(re.sub(r"(statusTimeStamp>)\d+", r"\g<1>1799999999", texts[0]))
+    assert texts[0] != texts[1]
+    first, second = (smd.read(text.encode()) for text in texts)
+    for feeds in ([first, second], [second, first], [first, second, first]):
+        merged = smd.merge(feeds)
+        assert merged.bills()["bill"].tolist() == [7, 8]
+        assert {one.status_time_stamp for one in merged.document.summaries} == {1799999999}
+    again = smd.merge([first, smd.read(texts[0].replace("700000", "700001").encode())])
+    assert again.bills()["bill"].tolist() == [7, 7.00001, 8]  # what was changed is told from what it was before
+
+
 def homes(n: int = 5, *, value: int | None = None, base: str = "/espi/RetailCustomer") -> bytes:
     """Return a feed of homes that are all called UsagePoint/01, each with a bill."""
     entries = [reading_type(), local_time(*PACIFIC)]

@@ -317,16 +317,23 @@ def _distinct(things: Iterable[T]) -> tuple[T, ...]:
 
 
 def _bills(documents: Iterable[Document]) -> tuple[Summary, ...]:
-    """Return each bill of each usage point once, whatever its address; as often as the document says it that says it most often."""
+    """Return each bill of each usage point once, whatever its address; as often as the document says it that says it most often.
+
+    When a bill's status was written is no part of it: PG&E's statusTimeStamp is the moment of the download.
+    """
     found: dict[tuple[str, str, int], Summary] = {}
     for document in documents:
         seen: Counter[tuple[str, str]] = Counter()
         for summary in document.summaries:
-            said = (point_key_of(summary.entry, document), _said(replace(summary, entry=Entry())))
+            said = (point_key_of(summary.entry, document), _said(replace(summary, entry=Entry(), status_time_stamp=None)))
             place = (*said, seen[said])
             seen[said] += 1
-            found[place] = max(found.get(place, summary), summary, key=lambda one: (instant(one.entry.updated), _said(_placeless(one))))
+            found[place] = max(found.get(place, summary), summary, key=_last)
     return tuple(found[place] for place in sorted(found))
+
+
+def _last(bill: Summary) -> tuple[float, int, str]:
+    return instant(bill.entry.updated), bill.status_time_stamp or 0, _said(_placeless(bill))
 
 
 def _bare(thing: Any) -> Any:
