@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from smd_notebook.errors import ConfigurationError, warn
+from smd_notebook.espi.resources import Secret
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,7 +126,7 @@ async def collect(
     _check(months, min_coverage)
     url = client.authorization_url()
     answer = (receive or _paste)(url)
-    redirected = await answer if inspect.isawaitable(answer) else answer
+    redirected = Secret(str(await answer if inspect.isawaitable(answer) else answer))
     # in a thread, so that widgets and everything else of the kernel go on; an interrupt ends the awaiting, and has to be passed on to it
     stop = Event()
     try:
@@ -146,8 +147,8 @@ def collect_blocking(
 ) -> Collected:
     """Do what `collect` does and return when it is done: the command line's way."""
     _check(months, 0.95)
-    redirected = (receive or _paste)(client.authorization_url())
-    return _told(_finish(client, str(redirected), months, Path(csv), revoke, to, 0.95, progress=True))
+    redirected = Secret(str((receive or _paste)(client.authorization_url())))
+    return _told(_finish(client, redirected, months, Path(csv), revoke, to, 0.95, progress=True))
 
 
 def _told(made: Collected) -> Collected:
@@ -165,7 +166,7 @@ def _check(months: int, min_coverage: float) -> None:
 
 def _finish(
     client: Client,
-    redirected: str,
+    redirected: Secret,
     months: int,
     csv: Path,
     revoke: bool,

@@ -10,7 +10,6 @@ import pickle
 import socket
 import threading
 import time
-import traceback
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -41,7 +40,7 @@ from smd_notebook.errors import (
     Unavailable,
 )
 from smd_notebook.espi.resources import Secret
-from tests.wire import BEARER, CODE, REFRESH, SECRET, Answer, Request, Server, credentials, custodian_at, folder, reply
+from tests.wire import BEARER, CODE, REFRESH, SECRET, Answer, Request, Server, credentials, custodian_at, folder, reply, shown_by
 
 CODE_GRANT = {"grant_type": "authorization_code", "code": Secret(CODE), "redirect_uri": "https://me.example/cb"}
 REFRESH_GRANT = {"grant_type": "refresh_token", "refresh_token": Secret(REFRESH)}
@@ -734,15 +733,6 @@ def test_no_secret_in_any_log(caplog: pytest.LogCaptureFixture, capfd: pytest.Ca
     assert "Request url was" in text, "the libraries did log"
     assert "grant_type" in text
     assert [one for one in CANARIES if one in text] == []
-
-
-def shown_by(error: SmdError) -> str:
-    """Return all that a verbose traceback shows of an error beyond this file: its text, and every local variable on its way."""
-    frames = [(frame, line) for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename != __file__]
-    stack = traceback.StackSummary.extract(iter(frames), capture_locals=True)
-    assert stack
-    assert error.__cause__ is error.__context__ is None
-    return "".join(stack.format()) + str(error) + repr(vars(error))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import contextlib
 import socket
 import ssl
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -171,3 +172,16 @@ def credentials(**given: Any) -> Credentials:
             **given,
         }
     )
+
+
+def shown_by(error: BaseException) -> str:
+    """Return all that a verbose traceback shows of an error beyond the tests: its text, and every local variable on its way."""
+    frames = [
+        (frame, line)
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if Path(frame.f_code.co_filename).parent != Path(__file__).parent
+    ]
+    stack = traceback.StackSummary.extract(iter(frames), capture_locals=True)
+    assert stack
+    assert error.__cause__ is error.__context__ is None
+    return "".join(stack.format()) + str(error) + repr(vars(error))

@@ -16,6 +16,7 @@ from smd_notebook.access.bulk import Bulk, is_batch
 from smd_notebook.access.credentials import Credentials
 from smd_notebook.access.custodian import Custodian
 from smd_notebook.access.fetching import fill, known_points, remember_points
+from smd_notebook.access.guard import discreet
 from smd_notebook.access.limits import GateStatus, RateGate
 from smd_notebook.access.redirect import parse_redirect
 from smd_notebook.access.resources import Subscription
@@ -133,6 +134,7 @@ class Client(Bulk):
         endpoint = self.custodian.authorization_endpoint
         return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(given, quote_via=quote)}"
 
+    @discreet
     def exchange(self, redirected: Secret | str) -> Subscription:
         """Exchange what the browser brought back for tokens, and store them.
 

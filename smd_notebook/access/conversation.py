@@ -16,6 +16,7 @@ from requests.auth import AuthBase
 
 from smd_notebook.access.custodian import origin_of
 from smd_notebook.access.failures import PROBLEMS, network_error
+from smd_notebook.access.guard import discreet
 from smd_notebook.access.redact import redact
 from smd_notebook.access.replies import retry_after_of
 from smd_notebook.access.transport import OriginAdapter
@@ -110,6 +111,7 @@ class Guarded(Conversation):
         except (ConfigurationError, ValueError):  # no address that one could go to
             return None
 
+    @discreet
     def request(self, method: str | bytes, url: str | bytes, **given: Any) -> requests.Response:  # type: ignore[override]
         """Send a request; its parameters are those of `requests.Session.request`, by name.
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from smd_notebook.access.files import read_private
+from smd_notebook.access.guard import discreet
 from smd_notebook.errors import ConfigurationError, needs
 from smd_notebook.espi.resources import Secret
 
@@ -113,6 +114,7 @@ class Credentials:
             raise ConfigurationError("the client id or the client secret is missing", hint="The utility's portal shows both.")
 
     @classmethod
+    @discreet
     def from_env(cls) -> Credentials:
         """Read them from the environment.
 
@@ -133,6 +135,7 @@ class Credentials:
         return _made({name: os.environ[variable] for name, variable in _VARIABLES.items() if os.environ.get(variable)})
 
     @classmethod
+    @discreet
     def from_file(cls, path: str | Path) -> Credentials:
         """Read them from a TOML file that nobody else may read (mode 0600); its keys are the parameters of this class.
 
@@ -156,6 +159,7 @@ class Credentials:
         return _made(_parsed(text, file.name), file.parent)
 
     @classmethod
+    @discreet
     def from_keyring(cls, name: str = "default") -> Credentials:
         """Read them from the system's vault, where `to_keyring` put them.
 
@@ -174,6 +178,7 @@ class Credentials:
             raise ConfigurationError("nothing is in the keyring by that name", hint="Put it there once by credentials.to_keyring(name).")
         return _made(json.loads(text))
 
+    @discreet
     def to_keyring(self, name: str = "default") -> None:
         """Put them into the system's vault; of certificate and key the paths.
 
@@ -192,6 +197,7 @@ class Credentials:
         _vault().set_password(_SERVICE, name, json.dumps(texts))
 
     @classmethod
+    @discreet
     def ask(cls) -> Credentials:
         """Ask for them; secrets are not shown while they are typed.
 

@@ -20,6 +20,7 @@ from urllib.parse import urlencode, urlsplit
 
 from smd_notebook.access.conversation import Guarded
 from smd_notebook.access.custodian import origin_of
+from smd_notebook.access.guard import discreet
 from smd_notebook.access.issuer import Identity, Issuer, signed_answer
 from smd_notebook.access.redact import guard_logs, hide
 from smd_notebook.access.redirect import parse_redirect
@@ -206,6 +207,7 @@ class FapiSession:
 
     # -- tokens -----------------------------------------------------------------------------------------------------------------------
 
+    @discreet
     def token(self) -> Secret:
         """Return an access token that is good for a while; get or renew one where there is none.
 
@@ -259,6 +261,7 @@ class FapiSession:
 
     # -- a customer's consent ---------------------------------------------------------------------------------------------------------
 
+    @discreet
     def authorization_url(self, redirect_uri: str, *, response_mode: str | None = None, **more: str) -> str:
         """Begin a consent: return the address to open in a browser (authorization code with PKCE, pushed where the server takes that).
 
@@ -318,6 +321,7 @@ class FapiSession:
         except (ValueError, TypeError, KeyError):
             raise refusal(found.status_code, found.headers, found.content) from None
 
+    @discreet
     def exchange(self, redirected_url: str) -> None:
         """Finish a consent: exchange the code that the browser brought back for tokens.
 
@@ -365,6 +369,7 @@ class FapiSession:
             self._pending = [other for other in self._pending if other is not one]  # whatever comes of it: a code is used once
             self._held = self._asked(parameters, None)
 
+    @discreet
     def introspect(self, token: Secret | None = None) -> dict[str, Any]:
         """Ask the authorization server what it knows of a token (RFC 7662).
 
@@ -398,6 +403,7 @@ class FapiSession:
 
     # -- from one process to another --------------------------------------------------------------------------------------------------
 
+    @discreet
     def sealed(self, key: Secret | str) -> str:
         """Return the session as a text that only who has the key can read or change: its settings, tokens, and consents that were begun.
 
@@ -419,6 +425,7 @@ class FapiSession:
         return seal(content, key)
 
     @classmethod
+    @discreet
     def from_sealed(cls, text: str, key: Secret | str, **given: Any) -> Self:
         """Return the session that `sealed` made a text of.
 

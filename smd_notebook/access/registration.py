@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from smd_notebook.access.custodian import Custodian, origin_of
 from smd_notebook.access.doctor import Checkup, check_client, check_credentials
 from smd_notebook.access.files import private_folder, read_private, write_private
+from smd_notebook.access.guard import discreet
 from smd_notebook.access.redirect import parse_first_redirect
 from smd_notebook.errors import AuthorizationError, BadRequest, ConfigurationError, SmdError, Unavailable
 from smd_notebook.espi.resources import Secret
@@ -317,6 +318,7 @@ class Registration:
 
     # -- the OAuth test ------------------------------------------------------------------------------------------------------------------
 
+    @discreet
     def begin_oauth(self, address: Secret | str, *, state: Secret | None = None, redirect_uri: str | None = None) -> str:
         """Return the address to open next, in the OAuth test.
 
@@ -340,6 +342,7 @@ class Registration:
         found = parse_first_redirect(text, self.client.credentials.third_party_id or "")
         return self.client.authorization_url(state, scope=found.scope, redirect_uri=redirect_uri)
 
+    @discreet
     def finish_oauth(self, address: Secret | str, *, go_on: bool = True) -> list[Milestone]:
         """Finish the OAuth test, and go on with what needs no person.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import version
 from typing import Any, NoReturn, Protocol, Self
@@ -24,6 +24,7 @@ from requests_oauthlib import OAuth2, OAuth2Session
 from smd_notebook.access.credentials import Credentials, on_binder
 from smd_notebook.access.custodian import Custodian, origin_of
 from smd_notebook.access.failures import PROBLEMS, network_error, read_whole
+from smd_notebook.access.guard import discreet, uninterrupted
 from smd_notebook.access.redact import guard_logs, hide
 from smd_notebook.access.replies import TokenReply, is_page, refusal, token_reply
 from smd_notebook.access.transport import OriginAdapter, client_context
@@ -150,6 +151,7 @@ class Session:
 
     # -- resources -----------------------------------------------------------------------------------------------------------------------
 
+    @discreet
     def get(
         self,
         url: str,
@@ -198,6 +200,7 @@ class Session:
             self._sleep(pause)
         return found
 
+    @discreet
     def delete(self, url: str, *, token: str | Secret) -> requests.Response:
         """Delete a resource; this is never tried again by itself.
 
@@ -275,23 +278,38 @@ class Session:
 
     # -- tokens --------------------------------------------------------------------------------------------------------------------------
 
-    def token_request(self, parameters: Mapping[str, str | Secret]) -> TokenReply:
+    @discreet
+    def token_request(self, parameters: Mapping[str, str | Secret], keep: Callable[[TokenReply], object] | None = None) -> TokenReply:
         """Ask the token endpoint; this is never tried again, because codes and refresh tokens may be used once only.
+
+        An interrupt waits until the reply is there and kept, for the same reason.
 
         Parameters
         ----------
         parameters : mapping of str to str or Secret
             Those of the request, `grant_type` among them; client id and secret are added as the custodian wants them.
+        keep : callable, optional
+            Is given the reply before anything can come between.
 
         Raises
         ------
         AuthorizationError, ServiceError
             Where no token came. Of a `Network` error, `retryable` says that the request was never sent.
         """
-        found = self._ask_token(parameters)
+        if self.gate is not None:
+            self.gate.acquire()
+
+        def ask() -> TokenReply | SmdError:
+            found = self._ask_token(parameters)
+            if isinstance(found, TokenReply):
+                hide(found.access_token, found.refresh_token)
+                if keep is not None:
+                    keep(found)
+            return found
+
+        found = uninterrupted(ask)
         if isinstance(found, SmdError):
             raise found
-        hide(found.access_token, found.refresh_token)
         return found
 
     def _ask_token(self, parameters: Mapping[str, str | Secret]) -> TokenReply | SmdError:
@@ -303,8 +321,6 @@ class Session:
             sent["auth"] = HTTPBasicAuth(self.credentials.client_id.encode(), secret.encode())
         else:
             sent |= {"include_client_id": True, "client_secret": secret}
-        if self.gate is not None:
-            self.gate.acquire()
         replies: list[TokenReply] = []
 
         def check(response: requests.Response, *_: Any, **__: Any) -> None:

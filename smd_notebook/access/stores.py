@@ -21,6 +21,7 @@ from typing import Any, Literal, Protocol, get_args
 
 from smd_notebook.access.credentials import on_binder
 from smd_notebook.access.files import locked, read_private, write_private
+from smd_notebook.access.guard import discreet
 from smd_notebook.errors import ConfigurationError
 from smd_notebook.espi.resources import Secret
 
@@ -214,6 +215,7 @@ class FileStore:
         whose = hashlib.sha256(("" if key.subscription is None else "/" + key.subscription).encode()).hexdigest()[:24]
         return self.folder / f"{_prefix(key.custodian, key.client_id)}{whose}.json"
 
+    @discreet
     def get(self, key: Key) -> Token | None:
         """Return a token, if it is there.
 
@@ -278,6 +280,7 @@ class FileStore:
         for path in {one.with_suffix(".json") for one in self.folder.glob(f"{_prefix(custodian, client_id)}*.json*")}:
             self._delete(path)
 
+    @discreet
     def keys(self) -> list[Key]:
         """Return whose tokens are there.
 

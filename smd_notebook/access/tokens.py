@@ -95,12 +95,17 @@ class Tokens:
         """
         code = Secret(code) if isinstance(code, str) else code
         now = self._clock()
-        reply = self.session.token_request({"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri})
-        token = _token(reply, now, self._subscription(reply))
-        key = self._key(token.subscription)
-        with self.store.lock(key):
-            self.store.put(key, token)
-        return token
+        kept: list[Token] = []
+
+        def keep(reply: TokenReply) -> None:
+            token = _token(reply, now, self._subscription(reply))
+            key = self._key(token.subscription)
+            with self.store.lock(key):
+                self.store.put(key, token)
+            kept.append(token)
+
+        self.session.token_request({"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}, keep)
+        return kept[0]
 
     def access(self, subscription: str) -> Token:
         """Return a customer's token, renewed when it has ended.
@@ -255,10 +260,16 @@ class Tokens:
             policy = self.session.custodian.refresh_scope
             if policy != "omit" and (scope := found.scope if policy == "granted" else policy):
                 parameters["scope"] = scope
-            now = self._clock()
-            token = _after(found, self.session.token_request(parameters), now)
-            self.store.put(key, token)  # on the disk before anybody uses it: the old refresh token may be worth nothing now
-        return token
+            now, before = self._clock(), found
+            kept: list[Token] = []
+
+            def keep(reply: TokenReply) -> None:
+                token = _after(before, reply, now)
+                self.store.put(key, token)  # on the disk before anybody uses it: the old refresh token may be worth nothing now
+                kept.append(token)
+
+            self.session.token_request(parameters, keep)
+        return kept[0]
 
     def _subscription(self, reply: TokenReply) -> str:
         """Return the id of the consent that a reply belongs to. A token is never lost for want of one: then it gets a name of our own."""

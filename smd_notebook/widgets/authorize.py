@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from smd_notebook.access.client import Client, Subscription
 from smd_notebook.access.flow import step
+from smd_notebook.access.guard import discreet
 from smd_notebook.access.listing import last_part, seconds
 from smd_notebook.access.scope import Scope
 from smd_notebook.access.stations import (
@@ -178,6 +179,7 @@ class Authorize:
             raise self._raised()
         return self._url
 
+    @discreet
     def paste(self, text: str) -> None:
         """Take the answer: the whole address that the browser shows in the end, its query, or the code.
 

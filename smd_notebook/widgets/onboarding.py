@@ -16,6 +16,7 @@ from smd_notebook.access.client import Client
 from smd_notebook.access.credentials import Credentials
 from smd_notebook.access.custodian import Custodian
 from smd_notebook.access.doctor import Checkup, check_credentials
+from smd_notebook.access.guard import discreet
 from smd_notebook.access.redirect import parse_redirect
 from smd_notebook.access.registration import Milestone, Registration, UserType, registered_as
 from smd_notebook.access.stations import Problem
@@ -160,6 +161,7 @@ class Onboarding:
             self._run(self.registration.advance, self._advance)
         self._show()
 
+    @discreet
     def paste(self, text: Secret | str) -> None:
         """Take what is asked for: an address of the OAuth test, or the registration access token.
 
