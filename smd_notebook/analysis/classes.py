@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from smd_notebook.analysis.bins import channels, tidy_frame
-from smd_notebook.analysis.edges import parse, wall_us
+from smd_notebook.analysis.edges import clock, parse, wall_us
 from smd_notebook.analysis.passport import stamp
 from smd_notebook.checks.rows import DAY, HOUR, SECOND, Ints, Rows, rows_of
 from smd_notebook.errors import ConfigurationError
@@ -88,7 +88,7 @@ def quality_map(x: Any, *, slot: str | None = None, channel: str | None = None) 
     np.maximum.at(matrix, (day - day[0], place), worst)
     names = np.array([*CLASSES, ""], dtype=object)[matrix]
     dates = pd.DatetimeIndex(np.arange(day[0], day[-1] + 1).astype("M8[D]").astype("M8[us]"), name="date")
-    slots = [_clock(number * bins.step) for number in range(matrix.shape[1])]
+    slots = [clock(number * bins.step) for number in range(matrix.shape[1])]
     out = pd.DataFrame(names, index=dates, columns=pd.Index(slots, name="slot"))
     inputs = {"channel": rows.label, "slot": bins.name, "zone": zone}
     return stamp(out, definition="worst quality by local date and time of day", inputs=inputs)
@@ -136,7 +136,3 @@ def _suspicious(rows: Rows) -> Iterator[tuple[int, int]]:
         known = finding.start is not None and finding.end is not None
         if known and (finding.code in _CANDIDATES or (finding.code in _SUSPECTS and finding.severity != "info")):
             yield int(finding.start or 0) * SECOND, int(finding.end or 0) * SECOND
-
-
-def _clock(time: int) -> str:
-    return f"{time // HOUR:02d}:{time % HOUR // _FINEST:02d}"

@@ -10,6 +10,7 @@ import pandas as pd
 
 from smd_notebook.analysis.bins import tidy_frame, zone_of
 from smd_notebook.analysis.cycles import cycles_of
+from smd_notebook.analysis.edges import HOUR
 from smd_notebook.analysis.passport import stamp
 from smd_notebook.analysis.schedules import Tariff, as_date, day_number
 from smd_notebook.analysis.wallhours import Hours, electric, hours_of, periods_of
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["bill", "tou_shares"]
 
-_HOUR = 3_600_000_000  # us
 #: Flows that are paid for; a net of both directions hides what was exported.
 _IMPORTS = ("delivered", "total", "unstated")
 _COLUMNS = (
@@ -90,7 +90,7 @@ def tou_shares(x: Any, tariff: Tariff) -> pd.DataFrame:
                     **dict(zip(("season", "period"), names[place], strict=True)),
                     "energy": energy,
                     "share": energy / total if total else np.nan,
-                    "covered": covered / _HOUR,
+                    "covered": covered / HOUR,
                     "coverage": covered / length,
                 }
             )
@@ -356,6 +356,6 @@ def lines_of(point: Metered, tariff: Tariff, terms: Terms, asked: date | None, e
             yield line("exported energy", "export", float(given.energy[out].sum()), "kWh", price, channel=given.channel)
             lacking = int(given.length[out].sum() - given.covered[out].sum())
             if lacking:
-                yield line("exports not metered", "missing", lacking / _HOUR, "h", np.nan, channel=given.channel)
+                yield line("exports not metered", "missing", lacking / HOUR, "h", np.nan, channel=given.channel)
         if covered < length:
-            yield line("not metered", "missing", (length - covered) / _HOUR, "h", np.nan)
+            yield line("not metered", "missing", (length - covered) / HOUR, "h", np.nan)

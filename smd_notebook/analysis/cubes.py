@@ -13,9 +13,9 @@ import numpy as np
 
 from smd_notebook.analysis import kernels
 from smd_notebook.analysis.bins import why_not
-from smd_notebook.analysis.edges import parse, wall_us
+from smd_notebook.analysis.edges import DAY, HOUR, SECOND, parse, wall_us
 from smd_notebook.analysis.profiles import Asked, asked_for
-from smd_notebook.analysis.series import DAY, SECOND, length_words, rate_of, too_long
+from smd_notebook.analysis.series import length_words, rate_of, too_long
 from smd_notebook.analysis.spread import check_coverage, watts
 from smd_notebook.datasets import cf_unit, time_coords
 from smd_notebook.errors import ConfigurationError, UnitError
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["duration_curve", "profile", "resample"]
 
 _MEASURED = [code for code, name in codes.QUALITY.items() if name in codes.MEASURED]
-_HOUR = 3600 * SECOND
 
 
 class _Axis(NamedTuple):
@@ -161,7 +160,7 @@ def resample(cube: xr.Dataset, bins: str | Sequence[datetime | str] | pd.Datetim
     def flagged(x: Any, quality: Any) -> Any:
         return kernels.counted(~(np.isnan(x) | np.isnan(quality) | np.isin(quality, _MEASURED)), steps)
 
-    factor = axis.watts * (_HOUR if axis.additive else 1)
+    factor = axis.watts * (HOUR if axis.additive else 1)
     out = {"value": _mapped(total, [value], n, value.attrs)}
     if not np.isnan(axis.watts):
         out["mean_power"] = _mapped(mean_power, [value], n, {"units": "W", "long_name": "mean power over the covered time"})

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from smd_notebook.analysis.billing import billing_periods
-from smd_notebook.analysis.edges import check_zone, utc_us, wall_us
+from smd_notebook.analysis.edges import DAY, check_zone, utc_us, wall_us
 from smd_notebook.analysis.schedules import as_date, day_number
 from smd_notebook.errors import ConfigurationError
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["cycles_of"]
 
-_DAY = 86_400_000_000  # us
 #: Bills begin and end at midnight; what is this near to one means it (an hour is lost where a duration forgets a change of clocks).
 _NEAR = 7_200_000_000  # us
 
@@ -78,7 +77,7 @@ def _checked(days: Ints) -> Ints:
 def _months(one: pd.DataFrame, zone: str) -> Ints:
     """Return the calendar months that intervals lie in."""
     span = np.array([utc_us(one["start"]).min(), utc_us(one["end"]).max() - 1])
-    month = (wall_us(span, zone) // _DAY).view("M8[D]").astype("M8[M]").astype("i8")
+    month = (wall_us(span, zone) // DAY).view("M8[D]").astype("M8[M]").astype("i8")
     first = np.arange(month[0], month[1] + 2).view("M8[M]").astype("M8[D]").astype("i8")
     return np.stack([first[:-1], first[1:] - 1], axis=1)
 
@@ -87,8 +86,8 @@ def _billed(x: Any, one: pd.DataFrame, zone: str) -> Ints:
     """Return the periods of the bills of a usage point, as whole local days."""
     begin, end = billing_periods(x, str(one["usage_point"].iloc[0]), "electricity")
     wall = wall_us(np.stack([begin, end], axis=1).ravel(), check_zone(zone))
-    day = (wall + _DAY // 2) // _DAY
-    if (np.abs(wall - day * _DAY) > _NEAR).any():
+    day = (wall + DAY // 2) // DAY
+    if (np.abs(wall - day * DAY) > _NEAR).any():
         text = "bills do not begin and end at local midnight, so that their days are not known"
         raise ConfigurationError(text, hint='The clock may be wrong: smd.read(..., clock="auto"). Or give cycles as (first, last) dates.')
     return _checked(np.stack([day[0::2], day[1::2] - 1], axis=1))

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from smd_notebook.analysis.bins import channels, resample, tidy_frame, zone_of
-from smd_notebook.analysis.edges import distinct, parse, utc_us, wall_us
+from smd_notebook.analysis.edges import DAY, SECOND, clock, distinct, parse, utc_us, wall_us
 from smd_notebook.analysis.passport import stamp
 from smd_notebook.analysis.spread import watts
 from smd_notebook.errors import ConfigurationError, UnitError
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["heatmap"]
-
-_SECOND = 1_000_000  # us
-_DAY = 86_400 * _SECOND
 
 
 def choose(frame: pd.DataFrame, channel: str | None = None) -> pd.DataFrame:
@@ -61,9 +58,9 @@ def _factor(head: pd.Series[Any]) -> float:
 def _native(one: pd.DataFrame) -> str:
     """Return the interval length of a channel, as bins."""
     length = distinct(utc_us(one["end"]) - utc_us(one["start"]))
-    if length.size != 1 or length[0] <= 0 or length[0] % _SECOND or _DAY % length[0]:
+    if length.size != 1 or length[0] <= 0 or length[0] % SECOND or DAY % length[0]:
         raise ConfigurationError("the intervals are not all of one length that divides a day", hint='Say how long a slot is: slot="1h".')
-    return f"{length[0] // _SECOND}s"
+    return f"{length[0] // SECOND}s"
 
 
 def heatmap(x: Any, *, slot: str | None = None, channel: str | None = None) -> pd.DataFrame:
@@ -119,18 +116,18 @@ def heatmap(x: Any, *, slot: str | None = None, channel: str | None = None) -> p
     """
     frame = tidy_frame(x)
     one = choose(frame, channel)
-    if int((utc_us(one["end"]) - utc_us(one["start"])).max()) >= _DAY:
+    if int((utc_us(one["end"]) - utc_us(one["start"])).max()) >= DAY:
         text = "intervals of a day or longer have no time of day"
         raise ConfigurationError(text, hint="For amounts see smd.plot.energy(x); or leave the long ones out.")
     name = slot or _native(one)
     step = parse(name).step
-    if not 0 < step < _DAY or _DAY % step:
+    if not 0 < step < DAY or DAY % step:
         raise ConfigurationError(f"slots of {name!r} do not divide a day", hint='A slot is for example "15min" or "1h".')
     binned = resample(one, name)
     zone = zone_of(binned)
     wall = wall_us(utc_us(binned["start"]), zone)
-    day, place = wall // _DAY, wall % _DAY // step
-    n_days, n_slots = int(day[-1] - day[0]) + 1, _DAY // step
+    day, place = wall // DAY, wall % DAY // step
+    n_days, n_slots = int(day[-1] - day[0]) + 1, DAY // step
     power = binned["mean_power"].to_numpy()
     known = ~np.isnan(power)
     cell = ((day - day[0]) * n_slots + place)[known]
@@ -138,13 +135,8 @@ def heatmap(x: Any, *, slot: str | None = None, channel: str | None = None) -> p
     count = np.bincount(cell, minlength=n_days * n_slots)
     mean: NDArray[np.float64] = np.divide(total, count, out=np.full(total.size, np.nan), where=count > 0)
     dates = pd.DatetimeIndex(np.arange(day[0], day[-1] + 1).astype("M8[D]").astype("M8[us]"), name="date")
-    starts = [_clock(number * step) for number in range(n_slots)]
+    starts = [clock(number * step) for number in range(n_slots)]
     out = pd.DataFrame(mean.reshape(n_days, n_slots), index=dates, columns=pd.Index(starts, name="slot"))
     coverage = json.loads(binned.attrs["passport"])["coverage"]
     inputs = {"channel": str(one["channel"].iloc[0]), "slot": name, "unit": "W", "zone": zone, "coverage": coverage}
     return stamp(out, definition="mean power by local date and time of day", inputs=inputs)
-
-
-def _clock(time: int) -> str:
-    minutes, seconds = divmod(time // _SECOND, 60)
-    return f"{minutes // 60:02d}:{minutes % 60:02d}" + (f":{seconds:02d}" if seconds else "")

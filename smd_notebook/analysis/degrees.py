@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from smd_notebook.analysis.bins import channels, resample, tidy_frame, zone_of
-from smd_notebook.analysis.edges import utc_us, wall_us
+from smd_notebook.analysis.edges import DAY, utc_us, wall_us
 from smd_notebook.analysis.passport import stamp
 from smd_notebook.analysis.weather import daily_mean
 from smd_notebook.errors import ConfigurationError, SmdError, UnitError
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["degree_day_models", "degree_days"]
 
-_DAY = 86_400_000_000  # us
 _SOURCE = "CalTRACK 2.0 methods, 3.2 to 3.4"
 #: Balance points that are searched [degF], as CalTRACK asks: from 30 to 90 in steps of 3 or less.
 _SEARCHED = tuple(range(30, 91, 3))
@@ -44,7 +43,7 @@ def _daily(
         found = True
         days = resample(one, "1D", min_coverage=0 if scale else 1, scale=scale)
         zone = zone_of(one)
-        dates = (wall_us(utc_us(days["start"]), zone) // _DAY).view("M8[D]").astype("M8[us]")
+        dates = (wall_us(utc_us(days["start"]), zone) // DAY).view("M8[D]").astype("M8[us]")
         mean = daily_mean(temperature, zone).reindex(pd.DatetimeIndex(dates))
         yield days, np.asarray(mean, dtype=np.float64)
     if not found:

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
     Ints = NDArray[np.int64]
 
-_SECOND = 1_000_000
-_DAY = 86_400 * _SECOND
-_STEP = {"s": _SECOND, "min": 60 * _SECOND, "h": 3600 * _SECOND}
+SECOND = 1_000_000  # us
+HOUR = 3600 * SECOND
+DAY = 24 * HOUR
+_STEP = {"s": SECOND, "min": 60 * SECOND, "h": 3600 * SECOND}
 _CALENDAR = {"W": "", "MS": "M8[M]", "YS": "M8[Y]"}
 _NAMES = 'Use "15min", "1h", "4h", "1D", "1W", "1MS", "1YS", "bill", or a list of edges.'
 
@@ -58,21 +59,31 @@ def instants(wall: Ints, zone: str) -> tuple[Ints, Ints]:
     pandas' own ``shift_forward`` is wrong where a zone skipped a whole day (Pacific/Apia, 2011-12-30).
     """
     # what the offset was a day before and a day after: one of the two is in force, both where the clock shows the time twice
-    before, after = (wall - (wall_us(wall + day, zone) - (wall + day)) for day in (-_DAY, _DAY))
+    before, after = (wall - (wall_us(wall + day, zone) - (wall + day)) for day in (-DAY, DAY))
     before_holds, after_holds = wall_us(before, zone) == wall, wall_us(after, zone) == wall
     first = np.where(before_holds, before, after)
     last = np.where(after_holds, after, before)
     skipped = np.flatnonzero(~before_holds & ~after_holds)
     if skipped.size:
-        low, high = after[skipped] // _SECOND, -(-before[skipped] // _SECOND)  # clocks jump at whole seconds
+        low, high = after[skipped] // SECOND, -(-before[skipped] // SECOND)  # clocks jump at whole seconds
         while np.any(high - low > 1):  # look at many places in between at once: each look at the clock costs more than they do
             places = low[:, None] + (high - low)[:, None] * np.arange(65) // 64
-            late = wall_us(places.ravel() * _SECOND, zone).reshape(places.shape) > wall[skipped][:, None]
+            late = wall_us(places.ravel() * SECOND, zone).reshape(places.shape) > wall[skipped][:, None]
             found = np.maximum(late.argmax(axis=1), 1)
             row = np.arange(found.size)
             low, high = places[row, found - 1], places[row, found]
-        first[skipped] = last[skipped] = high * _SECOND
+        first[skipped] = last[skipped] = high * SECOND
     return np.minimum(first, last), np.maximum(first, last)
+
+
+def clock(time: int) -> str:
+    """Say what the wall clock shows so long after midnight [us].
+
+    >>> clock(5400_000_000)
+    '01:30'
+    """
+    minutes, seconds = divmod(time // SECOND, 60)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}" + (f":{seconds:02d}" if seconds else "")
 
 
 def check_zone(zone: str) -> str:
@@ -121,15 +132,15 @@ class Bins(NamedTuple):
                 text = f"some edges happen twice in {zone}, or not in this order"
                 raise TimeZoneError(text, hint="Give edges with their zone: pd.DatetimeIndex(..., tz=...).")
             return begin
-        day = wall_us(np.array([first, last]), zone) // _DAY
+        day = wall_us(np.array([first, last]), zone) // DAY
         if self.calendar:
-            return distinct(instants(_dates(day, self.calendar) * _DAY, zone)[0])
-        days = np.arange(day[0] - 1, day[1] + 3) * _DAY
+            return distinct(instants(_dates(day, self.calendar) * DAY, zone)[0])
+        days = np.arange(day[0] - 1, day[1] + 3) * DAY
         midnight = instants(days, zone)[0]
-        if self.step == _DAY:
+        if self.step == DAY:
             return distinct(midnight)
-        offsets = np.arange(0, _DAY, self.step)
-        plain = np.diff(midnight) == _DAY  # only days on which, or before which, the clock jumps need a closer look
+        offsets = np.arange(0, DAY, self.step)
+        plain = np.diff(midnight) == DAY  # only days on which, or before which, the clock jumps need a closer look
         plain[:-1] &= plain[1:]
         odd_wall = (days[:-1][~plain, None] + offsets).ravel()
         begin, again = instants(odd_wall, zone)
@@ -147,11 +158,11 @@ def parse(bins: str | Sequence[datetime | str] | pd.DatetimeIndex) -> Bins:
         if match is None:
             raise ConfigurationError(f"bins {bins!r} are not known", hint=_NAMES)
         count, unit = int(match[1] or 1), match[2]
-        if unit in _STEP and 0 < count * _STEP[unit] <= _DAY:
+        if unit in _STEP and 0 < count * _STEP[unit] <= DAY:
             return Bins(bins, step=count * _STEP[unit])
         if count != 1 or unit in _STEP:  # where would the second of two days, or of 30 hours, begin?
             raise ConfigurationError(f"bins {bins!r} have no natural beginning", hint=_NAMES)
-        return Bins(bins, step=_DAY) if unit == "D" else Bins(bins, calendar=unit)
+        return Bins(bins, step=DAY) if unit == "D" else Bins(bins, calendar=unit)
     stamps = [pd.Timestamp(edge) for edge in bins]
     naive = {stamp.tz is None for stamp in stamps}
     if len(stamps) < 2 or len(naive) != 1 or any(pd.isna(stamp) for stamp in stamps):

@@ -12,14 +12,13 @@ import pandas as pd
 from smd_notebook.analysis.bins import resample, tidy_frame, zone_of
 from smd_notebook.analysis.calendar import holiday_dates
 from smd_notebook.analysis.days import choose, heatmap
-from smd_notebook.analysis.edges import utc_us, wall_us
+from smd_notebook.analysis.edges import DAY, utc_us, wall_us
 from smd_notebook.analysis.passport import stamp
 from smd_notebook.analysis.schedules import as_date, day_number
 from smd_notebook.errors import ConfigurationError, SmdError
 
 __all__ = ["DR_RULES", "BaselineRule", "dr_baseline"]
 
-_DAY = 86_400_000_000  # us
 _MINUTE = 60_000_000  # us
 #: Means below this [W] are about nothing, and a ratio to them means nothing.
 _NOTHING = 1.0
@@ -145,29 +144,18 @@ def dr_baseline(
     one = choose(tidy_frame(x), channel)
     zone = zone_of(one)
     begin, end = (_wall(time, zone) for time in event)
-    day = begin // _DAY
-    if not begin < end <= (day + 1) * _DAY:
+    day = begin // DAY
+    if not begin < end <= (day + 1) * DAY:
         raise ConfigurationError("the event does not lie within one local day", hint='("2024-07-31 17:00", "2024-07-31 20:00")')
-    local = wall_us(utc_us(one["start"]), zone) // _DAY
+    local = wall_us(utc_us(one["start"]), zone) // DAY
     if not (local == day).any():
         raise ConfigurationError("the event's day is not in the data", hint="See feed.channels for what there is.")
     slot = slot or _slot(one[local == day])
     actual = resample(one[local == day], slot)
     one = one[(local >= day - lookback) & (local <= day)]
     matrix = heatmap(one, slot=slot)
-    spans = {"event": (begin, end)}
-    if window is not None:
-        first, last = (begin + int(pd.Timedelta(offset) / pd.Timedelta("1us")) for offset in window)
-        spans["window"] = first, last
-    slots = _slots(matrix)
-    step = int(slots[1] - slots[0])
-    for name, (low, high) in spans.items():
-        if not day * _DAY <= low < high or low % step or high % step or (name == "window" and high > begin):
-            text = f"the {name} does not lie on the day of the event, in whole slots of {step // _MINUTE} min"
-            raise ConfigurationError(text, hint="Choose other times, or a shorter slot=.")
-    phase = np.full(slots.size, "", dtype=object)
-    for name, (low, high) in spans.items():
-        phase[(slots >= low - day * _DAY) & (slots < high - day * _DAY)] = name
+    step = DAY // matrix.shape[1]
+    phase = _phases(step, begin, end, window)
     never = {day_number(as_date(other, "a date of events")) for other in events}
     never |= set(holiday_dates(holidays, range(1970 + (day - lookback) // 366, 1971 + day // 365)).tolist())
     candidates = _candidates(one, matrix, day, never, needed=phase != "")[:among]
@@ -178,7 +166,7 @@ def dr_baseline(
     chosen = _chosen(candidates, matrix, phase == "event", count, choice)
     raw = matrix.loc[chosen].to_numpy().mean(axis=0)
     ratio, capped = (1.0, False) if window is None else _ratio(matrix, raw, phase == "window", day, cap)
-    place = wall_us(utc_us(actual["start"]), zone) % _DAY // step  # where the clock jumps, a slot may begin late
+    place = wall_us(utc_us(actual["start"]), zone) % DAY // step  # where the clock jumps, a slot may begin late
     out = actual[["usage_point", "channel", "zone", "start", "end"]].copy()
     out["phase"], out["actual"] = phase[place].astype(str), actual["mean_power"]
     out["raw"], out["baseline"] = raw[place], raw[place] * ratio
@@ -210,15 +198,26 @@ def _slot(one: pd.DataFrame) -> str:
     return f"{max(int((utc_us(one['end']) - utc_us(one['start'])).max()) // 1_000_000, 1)}s"
 
 
-def _slots(matrix: pd.DataFrame) -> Any:
-    """Return the times of day at which the columns of a heat map begin [us]."""
-    return np.array([int(pd.Timedelta(f"{name}:00" if len(name) == 5 else name) / pd.Timedelta("1us")) for name in matrix.columns])
+def _phases(step: int, begin: int, end: int, window: tuple[str, str] | None) -> Any:
+    """Return which slots of the day, each of `step` [us], are of the event and which of the window before it."""
+    spans = {"event": (begin, end)}
+    if window is not None:
+        first, last = (begin + int(pd.Timedelta(offset) / pd.Timedelta("1us")) for offset in window)
+        spans["window"] = first, last
+    midnight, slots = begin // DAY * DAY, np.arange(0, DAY, step)
+    phase = np.full(slots.size, "", dtype=object)
+    for name, (low, high) in spans.items():
+        if not midnight <= low < high or low % step or high % step or (name == "window" and high > begin):
+            text = f"the {name} does not lie on the day of the event, in whole slots of {step // _MINUTE} min"
+            raise ConfigurationError(text, hint="Choose other times, or a shorter slot=.")
+        phase[(slots >= low - midnight) & (slots < high - midnight)] = name
+    return phase
 
 
 def _candidates(one: pd.DataFrame, matrix: pd.DataFrame, day: int, never: set[int], *, needed: Any) -> list[pd.Timestamp]:
     """Return the days that may be compared with the event's, most recent first."""
     daily = resample(one, "1D")
-    whole = wall_us(utc_us(daily["start"]), zone_of(one))[daily["coverage"].to_numpy() > 1 - 1e-9] // _DAY
+    whole = wall_us(utc_us(daily["start"]), zone_of(one))[daily["coverage"].to_numpy() > 1 - 1e-9] // DAY
 
     def weekend(number: int) -> bool:
         return (number + 3) % 7 >= 5  # 1970-01-01 was a Thursday

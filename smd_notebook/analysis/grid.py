@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from smd_notebook.analysis.edges import instants, parse
+from smd_notebook.analysis.edges import SECOND, instants, parse
 from smd_notebook.errors import Finding
 from smd_notebook.espi.model import MISSING
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Kind", "Row", "edges_of_year", "most_common", "row_of"]
 
-_SECOND = 1_000_000  # us
 _DAY = 86_400  # s
 
 
@@ -137,7 +136,7 @@ def edges_of_year(step: int, zone: str, year: int) -> Ints:
     (35136, '2024-01-01T08:00:00')
     """
     turns = np.array([np.datetime64(f"{one:04d}-01-01", "us") for one in (year, year + 1)]).astype("i8")
-    begin, end = (int(one) // _SECOND for one in instants(turns, zone)[0])
+    begin, end = (int(one) // SECOND for one in instants(turns, zone)[0])
     if step == _DAY:
-        return parse("1D").between(begin * _SECOND, end * _SECOND, zone) // _SECOND
+        return parse("1D").between(begin * SECOND, end * SECOND, zone) // SECOND
     return np.arange(begin, end + step, step, dtype=np.int64)[: (end - begin - 1) // step + 2]

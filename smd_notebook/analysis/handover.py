@@ -10,7 +10,7 @@ import pandas as pd
 
 from smd_notebook.analysis.bins import channels, resample, tidy_frame, zone_of
 from smd_notebook.analysis.days import choose
-from smd_notebook.analysis.edges import utc_us, wall_us
+from smd_notebook.analysis.edges import DAY, utc_us, wall_us
 from smd_notebook.analysis.passport import stamp
 from smd_notebook.analysis.weather import daily_mean
 from smd_notebook.errors import ConfigurationError, SmdError, UnitError
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["to_opendsm", "to_pysam", "to_r"]
-
-_DAY = 86_400_000_000  # us
 
 
 def _adding(x: Any, channel: str | None) -> Iterator[pd.DataFrame]:
@@ -103,7 +101,7 @@ def to_opendsm(
     zone = zone_of(days)
     mean = daily_mean(temperature, zone)
     index = pd.DatetimeIndex(days["start"]).tz_convert(zone)
-    dates = (wall_us(utc_us(days["start"]), zone) // _DAY).view("M8[D]").astype("M8[us]")
+    dates = (wall_us(utc_us(days["start"]), zone) // DAY).view("M8[D]").astype("M8[us]")
     degrees = mean.reindex(pd.DatetimeIndex(dates)).to_numpy()
     factor = 0.001 if head["unit"] == "Wh" else 1.0
     out = pd.DataFrame(
@@ -222,7 +220,7 @@ def to_r(x: Any, path: str | Path, *, channel: str | None = None) -> None:
                 {
                     "usage_point": days["usage_point"],
                     "channel": days["channel"],
-                    "date": np.datetime_as_string((wall_us(start, zone) // _DAY).view("M8[D]")),
+                    "date": np.datetime_as_string((wall_us(start, zone) // DAY).view("M8[D]")),
                     "start_utc": [f"{text}Z" for text in np.datetime_as_string(start.view("M8[us]").astype("M8[s]"))],
                     "hours": (utc_us(days["end"]) - start) / 3.6e9,
                     "value": days["value"],

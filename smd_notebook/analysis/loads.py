@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from smd_notebook.analysis.edges import distinct
+from smd_notebook.analysis.edges import HOUR, distinct
 from smd_notebook.analysis.passport import stamp
-from smd_notebook.analysis.series import HOUR, Series, labelled, local_times, rate_units, series_of
+from smd_notebook.analysis.series import Series, labelled, local_times, rate_units, series_of
+from smd_notebook.analysis.spread import NEVER
 from smd_notebook.errors import ConfigurationError, UnitError
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 __all__ = ["coincidence", "duration_curve", "ramps"]
-
-_NEVER = int(np.iinfo("i8").min)
 
 
 def duration_curve(x: Any, *, min_coverage: float = 1.0) -> pd.DataFrame:
@@ -152,8 +151,8 @@ def ramps(x: Any, *, min_coverage: float = 1.0) -> pd.DataFrame:
         "value": np.array(value, dtype="f8"),
         "per_hour": np.array(per_hours, dtype="f8"),
         "unit": pd.Series(unit, dtype="str"),
-        "at": local_times(found, [_NEVER if time is None else time for time in at_]),
-        "interval": np.array([_NEVER if length is None else length for length in interval], dtype="i8").view("m8[us]"),
+        "at": local_times(found, [NEVER if time is None else time for time in at_]),
+        "interval": np.array([NEVER if length is None else length for length in interval], dtype="i8").view("m8[us]"),
         "n": np.array(n, dtype="i8"),
     }
     out = labelled(frame, found, sizes, columns)
@@ -282,7 +281,7 @@ def highest(times: Ints, length: Ints, sums: Floats, found: Sequence[Series]) ->
     elapsed = max(one.last for one in found) - min(one.first for one in found)
     coverage = float(length.sum()) / elapsed if elapsed else np.nan
     if not times.size:
-        return Group(None, np.nan, _NEVER, _NEVER, coverage)
+        return Group(None, np.nan, NEVER, NEVER, coverage)
     peak = int(sums.argmax())
     return Group(peak, float(sums[peak]), int(times[peak]), int(length[peak]), coverage)
 
@@ -294,7 +293,7 @@ def rates_at(matrix: Floats, place: int | None) -> Floats:
 
 def own_peaks(times: Ints, matrix: Floats) -> tuple[Floats, Ints]:
     """Return the highest rate of each row, and when it was [us]; missing where a row has none."""
-    own, own_at = np.full(len(matrix), np.nan), np.full(len(matrix), _NEVER)
+    own, own_at = np.full(len(matrix), np.nan), np.full(len(matrix), NEVER)
     some = ~np.isnan(matrix).all(axis=1)
     places = np.nanargmax(matrix[some], axis=1) if times.size else np.empty(0, dtype="i8")
     own[some], own_at[some] = matrix[some, places], times[places]
@@ -309,8 +308,8 @@ def peaks_table(names: pd.DataFrame, found: Sequence[Series], own: Floats, own_a
     rows: list[tuple[str, float, str, int]] = []
     for mine, mine_at, then in zip(own, own_at, top, strict=True):
         rows += [("own_max", mine, unit, mine_at), ("coincident", then, unit, group.at)]
-    rows += [("group_max", group.peak, unit, group.at), ("sum_of_max", together, unit, _NEVER)]
-    rows += [("coincidence_factor", factor, "1", _NEVER), ("diversity_factor", 1 / factor if factor > 0 else np.nan, "1", _NEVER)]
+    rows += [("group_max", group.peak, unit, group.at), ("sum_of_max", together, unit, NEVER)]
+    rows += [("coincidence_factor", factor, "1", NEVER), ("diversity_factor", 1 / factor if factor > 0 else np.nan, "1", NEVER)]
     metric, value, units, when = zip(*rows, strict=True)
     columns: dict[str, Any] = {
         "metric": pd.Series(metric, dtype="str"),

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from smd_notebook.analysis.calendar import season_of_months
-from smd_notebook.analysis.edges import parse, wall_us
+from smd_notebook.analysis.edges import DAY, HOUR, parse, wall_us
 from smd_notebook.analysis.passport import stamp
 from smd_notebook.analysis.quantiles import quantiles
-from smd_notebook.analysis.series import DAY, HOUR, Days, Series, labelled, local_times, series_of
-from smd_notebook.analysis.spread import split, sums
+from smd_notebook.analysis.series import Days, Series, labelled, local_times, series_of
+from smd_notebook.analysis.spread import NEVER, split, sums
 from smd_notebook.checks.rows import step_days
 from smd_notebook.errors import ConfigurationError
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["metrics"]
 
-_NEVER = int(np.iinfo("i8").min)
 
 #: Metric, in the order of the rows: its unit (that of the value, the rate, or the one that is named) and what it is, over {interval}.
 _DEFINITIONS = {
@@ -53,8 +52,8 @@ class _Value(NamedTuple):
     """One number, and what there is to say of it."""
 
     value: float
-    at: int = _NEVER  # [us]
-    interval: int = _NEVER  # [us]
+    at: int = NEVER  # [us]
+    interval: int = NEVER  # [us]
 
 
 class _Window(NamedTuple):
@@ -254,7 +253,7 @@ def _period(
     days = slice(*np.searchsorted(np.maximum(cut.days.edges[:-1], one.first), [first, last]).tolist())
     in_days = float((np.diff(cut.days.edges) * cut.days.coverage)[days][cut.counts[days]].sum()) / (last - first)
     found = _values(cut, here, days)
-    interval = _NEVER
+    interval = NEVER
     if peaks is None or window is None:
         native = cut.native[here]
         times, rates = cut.start[here], rate
@@ -271,7 +270,7 @@ def _period(
     if rates.size:
         for name, place in (("max", int(rates.argmax())), ("min", int(rates.argmin()))):
             found[name] = _Value(float(rates[place]), int(times[place]), int(lengths[place]))
-        if interval != _NEVER and found["max"].value > 0:
+        if interval != NEVER and found["max"].value > 0:
             found["load_factor"] = _Value(found["mean"].value / found["max"].value, interval=interval)
     said = window.name if window else "one interval"
     for name, (unit, definition) in _DEFINITIONS.items():

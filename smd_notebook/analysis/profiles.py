@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from smd_notebook.analysis.calendar import DAY_TYPES, day_types, season_of_months
-from smd_notebook.analysis.edges import parse, wall_us
+from smd_notebook.analysis.edges import DAY, HOUR, clock, parse, wall_us
 from smd_notebook.analysis.passport import inputs_of, stamp
 from smd_notebook.analysis.quantiles import quantiles as grouped
-from smd_notebook.analysis.series import DAY, HOUR, Series, labelled, rate_units, series_of
+from smd_notebook.analysis.series import Series, labelled, rate_units, series_of
 from smd_notebook.analysis.spread import sums
 from smd_notebook.errors import ConfigurationError, UnitError
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Ints = NDArray[np.int64]
 
-__all__ = ["Asked", "across_homes", "asked_for", "clock", "profile", "slot_length"]
+__all__ = ["Asked", "across_homes", "asked_for", "profile", "slot_length"]
 
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -40,16 +40,6 @@ def slot_length(slot: str) -> int:
     if not 0 < step <= DAY or DAY % step:
         raise ConfigurationError(f"slots of {slot!r} do not divide a day", hint='A slot is for example "15min" or "1h".')
     return step
-
-
-def clock(time: int) -> str:
-    """Say what the wall clock shows so long after midnight [us].
-
-    >>> clock(5400_000_000)
-    '01:30'
-    """
-    minutes, seconds = divmod(time // 1_000_000, 60)
-    return f"{minutes // 60:02d}:{minutes % 60:02d}" + (f":{seconds:02d}" if seconds else "")
 
 
 def slots_of(one: Series, slot: str, min_coverage: float) -> tuple[Ints, Ints, NDArray[np.float64]]:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from smd_notebook.analysis.bins import channels, tidy_frame
-from smd_notebook.analysis.edges import utc_us, wall_us
+from smd_notebook.analysis.edges import DAY, utc_us, wall_us
 from smd_notebook.analysis.passport import stamp
 from smd_notebook.analysis.spread import Intervals, clean, sums
 from smd_notebook.errors import ConfigurationError, UnitError
@@ -22,7 +22,6 @@ _COLUMNS = (
 )
 #: From this coverage on a period counts as wholly metered.
 _WHOLE = 0.999
-_DAY = 86_400_000_000  # us
 
 
 def reconcile(feed: Any, *, priced: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -161,6 +160,6 @@ def _priced(bills: pd.DataFrame, priced: pd.DataFrame, whole: Any) -> list[float
     lines = priced[priced["kind"] != "missing"]
     totals = lines.groupby(["usage_point", "cycle_start"])["amount"].sum(min_count=1).to_dict()
     zones = bills["zone"].tolist()
-    days = [int((wall_us(np.array([at]), zone)[0] + _DAY // 2) // _DAY) for at, zone in zip(utc_us(bills["start"]), zones, strict=True)]
+    days = [int((wall_us(np.array([at]), zone)[0] + DAY // 2) // DAY) for at, zone in zip(utc_us(bills["start"]), zones, strict=True)]
     keys = [(point, pd.Timestamp(day, unit="D")) for point, day in zip(bills["usage_point"], days, strict=True)]
     return [float(totals.get(key, np.nan)) if ok else np.nan for key, ok in zip(keys, whole.tolist(), strict=True)]

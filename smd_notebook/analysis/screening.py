@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from smd_notebook.analysis.bins import channels, tidy_frame, zone_of
-from smd_notebook.analysis.edges import distinct, utc_us, wall_us
+from smd_notebook.analysis.edges import DAY, HOUR, distinct, utc_us, wall_us
 from smd_notebook.analysis.passport import stamp
 from smd_notebook.analysis.spread import Intervals, clean, watts
 from smd_notebook.errors import ConfigurationError, UnitError
@@ -16,8 +16,6 @@ from smd_notebook.errors import ConfigurationError, UnitError
 __all__ = ["screen"]
 
 _COLUMNS = ("usage_point", "channel", "zone", "sign", "start", "end", "n_days", "value", "unit", "evidence")
-_DAY = 86_400_000_000  # us
-_HOUR = 3_600_000_000  # us
 
 
 def screen(x: Any, *, ev_power: float, ev_hours: float) -> pd.DataFrame:
@@ -77,11 +75,11 @@ def screen(x: Any, *, ev_power: float, ev_hours: float) -> pd.DataFrame:
         value = one["value"].to_numpy(dtype="float64", na_value=np.nan)
         given = Intervals(begin, end, value, np.zeros(len(one), dtype=bool), end - begin)
         begin, end, value, *_ = clean(given, str(head["channel"]), overlaps="error", additive=measure == "energy")
-        power = value * factor if measure == "power" else value * factor * _HOUR / (end - begin)
-        energy = power * (end - begin) / _HOUR
+        power = value * factor if measure == "power" else value * factor * HOUR / (end - begin)
+        energy = power * (end - begin) / HOUR
         zone = zone_of(one)
         common = {"usage_point": str(head["usage_point"]), "channel": str(head["channel"]), "zone": zone}
-        day = wall_us(begin, zone) // _DAY
+        day = wall_us(begin, zone) // DAY
         if head["flow"] == "received":
             found = np.flatnonzero(power > 0)
             if found.size:
@@ -98,9 +96,9 @@ def screen(x: Any, *, ev_power: float, ev_hours: float) -> pd.DataFrame:
         tails = np.flatnonzero(high & ~np.append(joined, False))
         for first, last in zip(heads.tolist(), tails.tolist(), strict=True):
             length = int(end[last] - begin[first])
-            if length >= ev_hours * _HOUR:
-                mean = float(energy[first : last + 1].sum() * _HOUR / length)
-                text = f"{ev_power:g} kW or more for {length / _HOUR:g} h"
+            if length >= ev_hours * HOUR:
+                mean = float(energy[first : last + 1].sum() * HOUR / length)
+                text = f"{ev_power:g} kW or more for {length / HOUR:g} h"
                 rows.append(
                     common
                     | {"sign": "ev-candidate", "start": begin[first], "end": end[last], "n_days": 1}

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from smd_notebook.analysis.bins import channels, edges_of, flagged_of, kinds_of, tidy_frame, why_not
-from smd_notebook.analysis.edges import check_zone, parse, utc_us, wall_us
+from smd_notebook.analysis.edges import DAY, HOUR, check_zone, parse, utc_us, wall_us
 from smd_notebook.analysis.spread import Intervals, check_coverage, clean, split, watts
 from smd_notebook.errors import ConfigurationError, UnitError, warn
 
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 __all__ = [
-    "DAY",
-    "HOUR",
-    "SECOND",
     "Days",
     "Series",
     "labelled",
@@ -35,10 +32,6 @@ __all__ = [
     "series_of",
     "too_long",
 ]
-
-SECOND = 1_000_000  # us
-HOUR = 3600 * SECOND
-DAY = 24 * HOUR
 
 
 class Days(NamedTuple):

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from smd_notebook.analysis.edges import HOUR
 from smd_notebook.analysis.passport import stamp
 from smd_notebook.analysis.quantiles import quantiles
-from smd_notebook.analysis.series import HOUR, Series, labelled, rate_units, series_of
+from smd_notebook.analysis.series import Series, labelled, rate_units, series_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

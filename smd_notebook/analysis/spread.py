@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from smd_notebook.analysis.edges import distinct
+from smd_notebook.analysis.edges import SECOND, distinct
 from smd_notebook.errors import ConfigurationError, SmdError, UnitError
 from smd_notebook.espi import codes
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Floats = NDArray[np.float64]
 
-_SECOND = 1_000_000  # us
 NEVER = int(np.iinfo("i8").min)  # NaT
 
 
@@ -145,8 +144,8 @@ def sums(found: Intervals, edges: Ints, factor: float, *, additive: bool) -> dic
         if additive:
             share = np.where(time == length, part.value, part.value * time / length)
             value = np.bincount(where, weights=share, minlength=n_bins).astype("f8")  # integers where there is nothing
-            mean_power = value * factor * 3600 * _SECOND / covered
-            power = part.value * factor * 3600 * _SECOND / length
+            mean_power = value * factor * 3600 * SECOND / covered
+            power = part.value * factor * 3600 * SECOND / length
         else:
             value = np.bincount(where, weights=part.value * time, minlength=n_bins) / covered
             mean_power, power = value * factor, part.value * factor

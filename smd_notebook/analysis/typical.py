@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from smd_notebook.analysis.edges import DAY, clock
 from smd_notebook.analysis.passport import stamp
-from smd_notebook.analysis.profiles import clock, slot_length, slots_of
-from smd_notebook.analysis.series import DAY, Series, labelled, series_of
+from smd_notebook.analysis.profiles import slot_length, slots_of
+from smd_notebook.analysis.series import Series, labelled, series_of
 from smd_notebook.errors import ConfigurationError, UnitError, needs
 
 if TYPE_CHECKING:

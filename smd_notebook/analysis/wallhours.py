@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from smd_notebook.analysis.bins import channels, zone_of
-from smd_notebook.analysis.edges import parse, utc_us, wall_us
+from smd_notebook.analysis.edges import DAY, HOUR, parse, utc_us, wall_us
 from smd_notebook.analysis.schedules import Tariff
 from smd_notebook.analysis.spread import Intervals, clean, sums, watts
 from smd_notebook.errors import ConfigurationError, SmdError, UnitError
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 __all__ = ["Hours", "electric", "hours_of", "periods_of"]
-
-_HOUR = 3_600_000_000  # us
-_DAY = 24 * _HOUR
 
 
 class Hours(NamedTuple):
@@ -60,7 +57,7 @@ def electric(frame: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, pd.Series[Any]
 def hours_of(one: pd.DataFrame, head: pd.Series[Any], factor: float, span: tuple[int, int] | None = None) -> Hours:
     """Put a channel into hours of the wall clock, from its first to its last interval or over a span of local days."""
     label = str(head["channel"])
-    if int((utc_us(one["end"]) - utc_us(one["start"])).max()) >= _DAY:
+    if int((utc_us(one["end"]) - utc_us(one["start"])).max()) >= DAY:
         text = f"{label!r} has intervals of a day or longer, which say nothing of the hours in them"
         raise ConfigurationError(text, hint="A tariff with periods of the day needs hourly data or finer; or leave the long ones out.")
     zone = zone_of(one)
@@ -70,8 +67,8 @@ def hours_of(one: pd.DataFrame, head: pd.Series[Any], factor: float, span: tuple
     if span is None:
         edges = parse("1h").between(int(start.min()), int(end.max()), zone)
     else:
-        days = parse("1D").between((span[0] - 1) * _DAY, (span[1] + 2) * _DAY, zone)
-        wall = wall_us(days, zone) // _DAY
+        days = parse("1D").between((span[0] - 1) * DAY, (span[1] + 2) * DAY, zone)
+        wall = wall_us(days, zone) // DAY
         edges = parse("1h").between(int(days[wall >= span[0]][0]), int(days[wall > span[1]][0]), zone)
     part = sums(found, edges, 1.0, additive=True)
     wall = wall_us(edges[:-1], zone)
@@ -80,7 +77,7 @@ def hours_of(one: pd.DataFrame, head: pd.Series[Any], factor: float, span: tuple
         raise SmdError(f"the hours of {label!r} do not add up to its intervals", hint="Please report this.")
     length = np.diff(edges)
     covered = np.rint(part["coverage"] * length).astype("i8")
-    return Hours(str(head["usage_point"]), label, str(head["flow"]), zone, energy, covered, length, wall // _DAY, wall % _DAY // _HOUR)
+    return Hours(str(head["usage_point"]), label, str(head["flow"]), zone, energy, covered, length, wall // DAY, wall % DAY // HOUR)
 
 
 def periods_of(hours: Hours, tariff: Tariff) -> tuple[Ints, list[tuple[str, str]]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from smd_notebook.analysis.edges import parse, utc_us, wall_us
+from smd_notebook.analysis.edges import DAY, parse, utc_us, wall_us
 from smd_notebook.errors import ConfigurationError, TimeZoneError
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["daily_mean", "read_temperature"]
 
-_DAY = 86_400_000_000  # us
 #: A day needs more than this share of its observations.
 _HALF = 0.5
 _EPW_MISSING = 99.9  # degC
@@ -156,7 +155,7 @@ def daily_mean(temperature: Any, zone: str) -> pd.Series[float]:
     at = utc_us(ordered.index.to_series())
     degrees = ordered.to_numpy(dtype="float64", na_value=np.nan)
     step = int(np.median(np.diff(at)))
-    if step <= 0 or step > _DAY + _DAY // 24:
+    if step <= 0 or step > DAY + DAY // 24:
         raise ConfigurationError("temperatures must be a day apart or less, each time once", hint="Hourly ones are usual.")
     edges = parse("1D").between(int(at[0]), int(at[-1]) + 1, zone)
     day = np.searchsorted(edges, at, "right") - 1
@@ -165,5 +164,5 @@ def daily_mean(temperature: Any, zone: str) -> pd.Series[float]:
     total = np.bincount(day[known], weights=degrees[known], minlength=edges.size - 1)
     enough = count * step > _HALF * np.diff(edges)
     mean: NDArray[np.float64] = np.divide(total, count, out=np.full(total.size, np.nan), where=enough)
-    dates = (wall_us(edges[:-1], zone) // _DAY).view("M8[D]").astype("M8[us]")
+    dates = (wall_us(edges[:-1], zone) // DAY).view("M8[D]").astype("M8[us]")
     return pd.Series(mean, index=pd.DatetimeIndex(dates, name="date"), name="temperature")

@@ -9,12 +9,11 @@ import pandas as pd
 from plotly import graph_objects as go
 
 from smd_notebook.analysis.bins import channels, resample
-from smd_notebook.analysis.edges import utc_us
+from smd_notebook.analysis.edges import HOUR, utc_us
 from smd_notebook.analysis.sides import net
 from smd_notebook.errors import ConfigurationError
 from smd_notebook.plot.base import (
     COLOURS,
-    HOUR,
     WHOLE,
     drawable,
     each_of,

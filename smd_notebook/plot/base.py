@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from smd_notebook.analysis.bins import channels, tidy_frame, zone_of
-from smd_notebook.analysis.edges import utc_us, wall_us
+from smd_notebook.analysis.edges import HOUR, utc_us, wall_us
 from smd_notebook.analysis.passport import inputs_of
 from smd_notebook.analysis.spread import watts
 from smd_notebook.errors import ConfigurationError
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 __all__ = [
     "COLOURS",
     "DASHES",
-    "DAY",
-    "HOUR",
     "MISSING",
     "QUALITY",
     "WHOLE",
@@ -66,8 +64,6 @@ QUALITY = {
     "suspicious": "#CC79A7",
     "missing": MISSING,
 }
-HOUR = 3_600_000_000  # us
-DAY = 24 * HOUR
 WHOLE = 0.999  # a second short of an hour is no gap
 #: Names for bins by their shortest and longest [h]: days of 23 to 25 hours, months of 28 to 31 days
 _EACH = (("hour", 1, 1), ("day", 22, 26), ("week", 166, 170), ("month", 671, 746), ("year", 8759, 8785))

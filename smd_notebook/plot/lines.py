@@ -10,14 +10,12 @@ from plotly import graph_objects as go
 
 from smd_notebook.analysis.bins import channels
 from smd_notebook.analysis.days import heatmap as matrix_of
-from smd_notebook.analysis.edges import utc_us, wall_us
+from smd_notebook.analysis.edges import DAY, HOUR, utc_us, wall_us
 from smd_notebook.analysis.spread import Intervals, clean
 from smd_notebook.errors import ConfigurationError
 from smd_notebook.plot.base import (
     COLOURS,
     DASHES,
-    DAY,
-    HOUR,
     MISSING,
     chosen,
     clock_axis,

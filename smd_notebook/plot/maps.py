@@ -10,7 +10,8 @@ from plotly import graph_objects as go
 
 from smd_notebook.analysis.classes import CLASSES, quality_map
 from smd_notebook.analysis.days import heatmap as matrix_of
-from smd_notebook.plot.base import DAY, MISSING, QUALITY, chosen, drawable, inputs_of, legend_below, percent, period, sentence, style
+from smd_notebook.analysis.edges import DAY
+from smd_notebook.plot.base import MISSING, QUALITY, chosen, drawable, inputs_of, legend_below, percent, period, sentence, style
 
 if TYPE_CHECKING:
     from collections.abc import Callable
