@@ -130,15 +130,7 @@ class Issuer:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What the server says of itself, fetched once.
-
-        Raises
-        ------
-        ServiceError
-            If it cannot be had.
-        ConfigurationError
-            If it is another issuer's, or lacks a token endpoint.
-        """
+        """What the server says of itself, fetched once; it raises what `FapiSession.metadata` does."""
         with self._lock:
             if self._metadata is None:
                 self._metadata = self._discovered()

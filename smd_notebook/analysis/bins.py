@@ -245,27 +245,12 @@ def resample(
 
     Examples
     --------
-    >>> import pandas as pd
-    >>> start = pd.date_range("2024-03-10", periods=23, freq="h", tz="America/Los_Angeles", unit="us")
-    >>> intervals = pd.DataFrame(
-    ...     {
-    ...         "usage_point": "1",
-    ...         "channel": "electricity delivered",
-    ...         "service": "electricity",
-    ...         "measure": "energy",
-    ...         "flow": "delivered",
-    ...         "zone": "America/Los_Angeles",
-    ...         "start": start,
-    ...         "end": start + pd.Timedelta("1h"),
-    ...         "value": 100.0,
-    ...         "unit": "Wh",
-    ...         "quality": "valid",
-    ...     }
-    ... )
-    >>> resample(intervals, "1D")[["value", "mean_power", "coverage", "n_intervals"]].to_dict("records")
-    [{'value': 2300.0, 'mean_power': 100.0, 'coverage': 1.0, 'n_intervals': 23}]
-    >>> resample(intervals, "4h")["n_intervals"].tolist()
-    [3, 4, 4, 4, 4, 4]
+    >>> import smd_notebook as smd
+    >>> spring = smd.sample("lapse2024").select(channel="electricity delivered (1)", start="2024-03-10", end="2024-03-11")
+    >>> resample(spring, "1D")[["value", "mean_power", "coverage", "n_intervals"]].round(6).to_dict("records")
+    [{'value': 16493.0, 'mean_power': 717.086957, 'coverage': 1.0, 'n_intervals': 92}]
+    >>> resample(spring, "4h")["n_intervals"].tolist()
+    [12, 16, 16, 16, 16, 16]
     """
     check_coverage(min_coverage)
     if scale not in (None, "caltrack") or overlaps not in ("error", "first", "last", "mean"):

@@ -94,25 +94,10 @@ def heatmap(x: Any, *, slot: str | None = None, channel: str | None = None) -> p
 
     Examples
     --------
-    >>> import pandas as pd
-    >>> start = pd.date_range("2024-03-10", periods=5, freq="h", tz="America/Los_Angeles", unit="us")
-    >>> intervals = pd.DataFrame(
-    ...     {
-    ...         "usage_point": "1",
-    ...         "channel": "electricity delivered",
-    ...         "service": "electricity",
-    ...         "measure": "energy",
-    ...         "flow": "delivered",
-    ...         "zone": "America/Los_Angeles",
-    ...         "start": start,
-    ...         "end": start + pd.Timedelta("1h"),
-    ...         "value": [300.0, 200, 100, 150, 250],
-    ...         "unit": "Wh",
-    ...         "quality": "valid",
-    ...     }
-    ... )
-    >>> heatmap(intervals).iloc[0, :6].tolist()
-    [300.0, 200.0, nan, 100.0, 150.0, 250.0]
+    >>> import smd_notebook as smd
+    >>> spring = smd.sample("lapse2024").select(channel="electricity delivered (1)", start="2024-03-10", end="2024-03-11")
+    >>> heatmap(spring, slot="1h").iloc[0, 1:4].tolist()
+    [334.0, nan, 362.0]
     """
     frame = tidy_frame(x)
     one = choose(frame, channel)

@@ -88,26 +88,11 @@ def energy(
 
     Examples
     --------
-    >>> import pandas as pd
-    >>> start = pd.date_range("2024-03-10", periods=47, freq="h", tz="America/Los_Angeles", unit="us")
-    >>> intervals = pd.DataFrame(
-    ...     {
-    ...         "usage_point": "1",
-    ...         "channel": "electricity delivered",
-    ...         "service": "electricity",
-    ...         "measure": "energy",
-    ...         "flow": "delivered",
-    ...         "zone": "America/Los_Angeles",
-    ...         "start": start,
-    ...         "end": start + pd.Timedelta("1h"),
-    ...         "value": 100.0,
-    ...         "unit": "Wh",
-    ...         "quality": "valid",
-    ...     }
-    ... )
-    >>> figure = energy(intervals)
-    >>> figure.layout.yaxis.title.text, figure.data[0].y.tolist()
-    ('Energy (kWh per day)', [2.299999952316284, 2.4000000953674316])
+    >>> import smd_notebook as smd
+    >>> spring = smd.sample("lapse2024").select(channel="electricity delivered (1)", start="2024-03-10", end="2024-03-11")
+    >>> figure = energy(spring)
+    >>> figure.layout.yaxis.title.text, round(float(figure.data[0].y[0]), 3)
+    ('Energy (kWh per day)', 16.493)
     """
     binned = _binned(x, bins, channel)
     every = [binned.iloc[rows] for rows in channels(binned)]

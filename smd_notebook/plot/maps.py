@@ -78,25 +78,10 @@ def heatmap(x: Any, *, slot: str | None = None, channel: str | None = None, titl
 
     Examples
     --------
-    >>> import pandas as pd
-    >>> start = pd.date_range("2024-03-10", periods=47, freq="h", tz="America/Los_Angeles", unit="us")
-    >>> intervals = pd.DataFrame(
-    ...     {
-    ...         "usage_point": "1",
-    ...         "channel": "electricity delivered",
-    ...         "service": "electricity",
-    ...         "measure": "energy",
-    ...         "flow": "delivered",
-    ...         "zone": "America/Los_Angeles",
-    ...         "start": start,
-    ...         "end": start + pd.Timedelta("1h"),
-    ...         "value": 100.0,
-    ...         "unit": "Wh",
-    ...         "quality": "valid",
-    ...     }
-    ... )
-    >>> heatmap(intervals).layout.title.text
-    'Electricity delivered: mean power, 2024-03-10 to 2024-03-11'
+    >>> import smd_notebook as smd
+    >>> spring = smd.sample("lapse2024").select(channel="electricity delivered (1)", start="2024-03-10", end="2024-03-12")
+    >>> heatmap(spring).layout.title.text
+    'Electricity delivered (1): mean power, 2024-03-10 to 2024-03-11'
     """
     matrix, others = _matrix(x, matrix_of, channel, slot)
     inputs = inputs_of(matrix)

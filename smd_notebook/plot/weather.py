@@ -84,11 +84,11 @@ def temperature(
     value, mean = table["value"].to_numpy(dtype="float64") * factor, table["temperature"].to_numpy(dtype="float64")
     known = ~np.isnan(value) & ~np.isnan(mean)
     dates = wall(table["start"], zone)
-    free = np.is_busday(dates.astype("M8[D]"))
+    weekday = np.is_busday(dates.astype("M8[D]"))
     figure = go.Figure()
     for days, symbol, colour, rows in (
-        ("weekdays", "circle", COLOURS[0], known & free),
-        ("weekends", "x", COLOURS[1], known & ~free),
+        ("weekdays", "circle", COLOURS[0], known & weekday),
+        ("weekends", "x", COLOURS[1], known & ~weekday),
     ):
         figure.add_scatter(
             x=mean[rows].astype("float32"),
