@@ -12,7 +12,8 @@ import numpy as np
 from smd_notebook.errors import ConfigurationError
 from smd_notebook.espi import codes
 from smd_notebook.espi.model import MISSING, MISSING_SMALL, Document
-from smd_notebook.frames import Series, costs_of, values_of
+from smd_notebook.frames import costs_of, values_of
+from smd_notebook.selection import Series
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -29,7 +30,7 @@ def dataset(series: Sequence[Series], document: Document) -> xr.Dataset:
     Parameters
     ----------
     series : sequence of Series
-        Resolved rows, as `frames.series_of` gives them.
+        Resolved rows, as `selection.series_of` gives them.
     document : Document
         The document they are of.
 
@@ -76,7 +77,7 @@ def datatree(series: Sequence[Series], document: Document) -> xr.DataTree:
     Parameters
     ----------
     series : sequence of Series
-        Resolved rows, as `frames.series_of` gives them.
+        Resolved rows, as `selection.series_of` gives them.
     document : Document
         The document they are of.
 

@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 import gzip
-import html
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-from zoneinfo import ZoneInfo
-
-import numpy as np
 
 from smd_notebook.errors import ConfigurationError, Finding, NotEspiError, enforce, is_strict, needs, warn
 from smd_notebook.espi.channels import cut
 from smd_notebook.espi.dialects import Dialect, dialect_named
 from smd_notebook.espi.links import find_by_links, link, point_key_of
 from smd_notebook.espi.merge import merge_documents
-from smd_notebook.espi.model import MISSING, Channel, Document, UsagePoint
+from smd_notebook.espi.model import Channel, Document, UsagePoint
 from smd_notebook.espi.portal_csv import looks_like_csv, read_table
 from smd_notebook.espi.reader import looks_like_xml, read_document
 from smd_notebook.espi.source import Handle, handles
+from smd_notebook.glance import as_html, as_text
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from smd_notebook.frames import Series
+    from smd_notebook.selection import Series
 
 __all__ = ["Feed", "merge", "read"]
 
@@ -113,8 +108,8 @@ def _allowed(feed: Feed) -> Feed:
 
 def _with_clock(document: Document, clock: str, tz: str | None, *, floor: bool) -> tuple[Document, list[Finding]]:
     """Return the document with its clocks as the caller wants them, and what was found about them."""
-    from smd_notebook.frames import stated_zone
     from smd_notebook.repairs import with_clock
+    from smd_notebook.selection import stated_zone
 
     zones = [stated_zone(channel, tz)[0] for channel in document.channels]
     channels, told = with_clock(document.channels, zones, clock, floor=floor)
@@ -223,7 +218,7 @@ class Feed:
     @cached_property
     def _resolved(self) -> tuple[list[Series], list[Finding]]:
         from smd_notebook.bills import bill_findings
-        from smd_notebook.frames import series_of, zones_of
+        from smd_notebook.selection import series_of, zones_of
 
         zones, noticed = zones_of(self.document, self.tz)
         series, found = series_of(self.document, zones)
@@ -315,7 +310,8 @@ class Feed:
         >>> float(frame[(frame["usage_point"] == "lapse2024-net") & (frame["flow"] == "delivered")]["value"].sum().round(3))
         9748.676
         """
-        from smd_notebook.frames import series_of, tidy, zones_of
+        from smd_notebook.frames import tidy
+        from smd_notebook.selection import series_of, zones_of
 
         if duplicates not in ("resolve", "keep"):
             raise ConfigurationError(f"duplicates={duplicates!r} is not known", hint="Say 'resolve' or 'keep'.")
@@ -358,7 +354,7 @@ class Feed:
         >>> len(july.tidy())
         2976
         """
-        from smd_notebook.frames import zones_of
+        from smd_notebook.selection import zones_of
 
         chosen = list(zip(self.document.channels, zones_of(self.document, self.tz)[0], strict=True))
         for name, wanted in (("channel", channel), ("usage_point", usage_point)):
@@ -517,66 +513,10 @@ class Feed:
     # -- how it looks ------------------------------------------------------------------------------------------------------------------
 
     def __repr__(self) -> str:
-        lines = [self._headline()]
-        lines += ["  " + ", ".join(text for text in row if text) for row in self._rows()]
-        lines += [f"  {text}" for text in self._finding_lines()]
-        return f"<Feed: {lines[0]}>" if len(lines) == 1 else "\n".join([f"<Feed: {lines[0]}", *lines[1:]]) + ">"
+        return as_text(self._resolved[0], self.resources, self.listed)
 
     def _repr_html_(self) -> str:
-        head = "".join(
-            f"<th style='text-align:left'>{name}</th>" for name in ("usage point", "channel", "unit", "from", "to", "intervals", "coverage")
-        )
-        body = "".join(
-            "<tr>" + "".join(f"<td style='text-align:left'>{html.escape(text)}</td>" for text in row) + "</tr>" for row in self._rows()
-        )
-        table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>" if body else ""
-        notes = "".join(f"<li>{html.escape(text)}</li>" for text in self._finding_lines())
-        wrong = [finding for finding in self.noticed if finding.code in ("clock-disproved", "clock-unrecoverable")]
-        banner = "".join(
-            f"<p style='border-left:4px solid #d55e00;padding-left:.6em'><b>{html.escape(one.channel)}</b>: {html.escape(one.message)}. "
-            f"{html.escape(one.suggestion)}</p>"
-            for one in wrong
-        )
-        return f"<div>{banner}<b>Feed</b>: {html.escape(self._headline())}{table}{f'<ul>{notes}</ul>' if notes else ''}</div>"
-
-    def _headline(self) -> str:
-        channels, points = len(self.document.channels), len({channel.usage_point for channel in self.document.channels})
-        parts = [f"{_count(channels, 'channel')} of {_count(points, 'usage point')}" if channels else "no channels"]
-        parts += [name if len(items) == 1 else f"{name} ({len(items)})" for name, items in self.resources.items()]
-        return "; ".join(parts)
-
-    def _rows(self) -> Iterable[tuple[str, ...]]:
-        series, _ = self._resolved
-        for one in series:
-            start = one.readings.start[one.readings.start != MISSING]
-            if not len(start):
-                yield (
-                    _short(one.channel.usage_point),
-                    one.channel.label,
-                    one.channel.unit or "unit unknown",
-                    "",
-                    "",
-                    _count(len(one.readings), "interval"),
-                    "",
-                )
-                continue
-            ends = (one.readings.start + one.readings.duration)[one.readings.start != MISSING]
-            first, last = int(start.min()), int(ends.max())
-            yield (
-                _short(one.channel.usage_point),
-                one.channel.label,
-                one.channel.unit or "unit unknown",
-                _local(first, one.zone),
-                _local(last, one.zone),
-                _count(len(one.readings), "interval"),
-                _coverage(start, ends),
-            )
-
-    def _finding_lines(self) -> list[str]:
-        counts = Counter((finding.severity, finding.code) for finding in self.listed if finding.severity != "info")
-        return [
-            f"{severity}: {code}" + (f" (x{n})" if n > 1 else "") + "; see feed.findings" for (severity, code), n in sorted(counts.items())
-        ]
+        return as_html(self._resolved[0], self.resources, self.listed, banner=self.noticed)
 
 
 def _seconds(moment: Any, zone: str) -> float | None:
@@ -594,29 +534,3 @@ def _seconds(moment: Any, zone: str) -> float | None:
             hint = "Give a date, such as '2024-07-01'; where the clock jumps or repeats an hour, give the offset: '2024-11-03T01:30-08:00'."
             raise ConfigurationError(text, hint=hint) from None
         raise
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n:,} {noun}" + ("" if n == 1 else "s")
-
-
-def _short(path: str) -> str:
-    """Return the end of a usage point's path, which is what people tell it by."""
-    parts = path.split("/")
-    return path if len(parts) <= 3 else "…/" + "/".join(parts[-3:])
-
-
-def _local(seconds: int, zone: str) -> str:
-    return datetime.fromtimestamp(seconds, ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M %Z")
-
-
-def _coverage(starts: Any, ends: Any) -> str:
-    """Return how much of the time from first to last is covered, overlaps counted once."""
-    order = np.argsort(starts, kind="stable")
-    starts, ends = starts[order], np.maximum.accumulate(ends[order])
-    begins = np.maximum(starts, np.concatenate([starts[:1], ends[:-1]]))
-    covered, elapsed = int(np.maximum(ends - begins, 0).sum()), int(ends[-1] - starts[0])
-    if not elapsed:
-        return ""
-    share = covered / elapsed
-    return "100 %" if covered == elapsed else f"{min(share, 0.9999):.2%}".replace("%", " %")

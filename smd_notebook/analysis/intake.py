@@ -25,8 +25,8 @@ from smd_notebook.espi.model import MISSING
 from smd_notebook.espi.source import handles
 from smd_notebook.espi.writer import write_document
 from smd_notebook.feed import Feed, read
-from smd_notebook.frames import Series, series_of, zones_of
 from smd_notebook.repairs import with_clock
+from smd_notebook.selection import Series, series_of, zones_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
