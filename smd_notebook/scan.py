@@ -25,6 +25,8 @@ __all__ = ["Hit", "own_secrets", "scan_notebook"]
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _TAG = re.compile(r"<[^>]*>")
+#: What may be base64 within a text: the picture of a page, or the client id and secret of a Basic header.
+_BASE64 = re.compile(r"[A-Za-z0-9+/]{16,}")
 #: What plotly puts into a notebook once where the front end has no plotly of its own: megabytes with its authors' addresses.
 _PLOTLY = re.compile(r"<script[^>]*>/\*\*\s+\* plotly\.js v.*?</script>", re.DOTALL)
 #: The page's half of a widget, which is the library's own: of a plotly figure the same megabytes.
@@ -205,6 +207,7 @@ def _leaves(place: str, value: Any, name: str = "", *, encoded: bool = False) ->
     if isinstance(value, dict):
         if value.get("model_name") == "PasswordModel" and value.get("state", {}).get("value"):
             yield place, "", "password"
+        yield place, "\n".join(f'"{key}"' for key, inner in value.items() if not isinstance(inner, str)), "shown"  # the others follow
         for key, inner in value.items():
             if key in _CODE:
                 continue
@@ -233,6 +236,7 @@ def _kinds(text: str, how: str, known: dict[str, str]) -> Iterator[str]:
     forms = _decoded(text) if how == "encoded" else _forms(text)
     for form in forms:
         yield from (name for value, name in known.items() if value in form)
+        yield from (name for text in map(_plain, _BASE64.findall(form)) for value, name in known.items() if value in text)
         yield from (kind for kind, pattern in _SECRETS.items() if pattern.search(form))
         if _ACCOUNT.search(form):
             yield "an account number"
@@ -248,9 +252,15 @@ def _forms(text: str) -> Collection[str]:
     forms = {text: None}
     if "<" in text or "&" in text:
         forms[html.unescape(_TAG.sub(" ", text))] = None
+        forms[html.unescape(_TAG.sub("", text))] = None  # colours may change within a word
     if "%" in text:
         forms[unquote(text)] = None
     return forms
+
+
+def _plain(run: str) -> str:
+    """Return what a run of base64 encodes, whatever stands in the place of its last bytes."""
+    return base64.b64decode(run + "A" * (-len(run) % 4)).decode("latin-1")
 
 
 def _decoded(text: str) -> Collection[str]:

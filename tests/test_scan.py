@@ -71,6 +71,21 @@ def test_a_canary_is_found_in_each_place(place: str, tmp_path: Path) -> None:
     assert str(hit).startswith(str(tmp_path / "study.ipynb"))
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"text": base64ed(f"client-id:{CANARY}")},  # what a Basic header holds
+        {"html": f'<img src="data:image/png;base64,{base64ed(f"Comment {CANARY}")}">'},
+        {"html": f"<pre>{CANARY[:9]}<span>{CANARY[9:]}</span></pre>"},  # as a printer that colours numbers writes it
+        {"json": {CANARY: {"a": 1}}},
+    ],
+)
+def test_a_canary_in_disguise_is_found(data: dict[str, Any], tmp_path: Path) -> None:
+    assert [hit.kind for hit in scan_notebook(written(tmp_path, code("", shown(**data))), secrets=KNOWN)] == [
+        "the value of SMD_CLIENT_SECRET"
+    ]
+
+
 def test_in_a_traceback_with_its_colours(tmp_path: Path) -> None:
     lines = ["\x1b[31mValueError\x1b[39m", f"client_secret\x1b[38;5;241m=\x1b[39m\x1b[33m'{CANARY}'\x1b[39m"]
     error = {"output_type": "error", "ename": "ValueError", "evalue": "no", "traceback": lines}
