@@ -180,6 +180,17 @@ def test_wrong_answers_are_counted_and_end():
     assert effects == (flow.StopListening(),)
 
 
+def test_wrong_answers_to_the_listener_end_nothing():
+    """Any page in the browser, and any program of this machine, can send them."""
+    state = STATES["Awaiting"]
+    for _ in range(3 * machine.MOST_ATTEMPTS):
+        state, effects = step(state, flow.Redirected(Secret("?code=x&state=y"), heard=True))
+        assert isinstance(state, flow.Awaiting)
+        assert state.problem
+        assert effects == ()
+    assert isinstance(step(state, flow.Redirected(GOOD, heard=True))[0], flow.Exchanging)
+
+
 def test_a_code_is_sent_again_only_where_it_never_left_and_not_for_ever():
     state, sent = STATES["Exchanging"], 1
     while isinstance(state, flow.Exchanging):

@@ -253,6 +253,8 @@ def test_a_cell_that_is_run_again_takes_the_port_over(utility: smd.Sandbox) -> N
         await asyncio.to_thread(visit, utility.consent(await second.start()))
         await second.wait(30)
         assert first.subscription is None
+        assert view(first)["field"]["label"] == "The address that the browser shows"  # which it does not wait for any more
+        assert "comes back by itself" not in view(first)["link"]["note"]
         first.close()
         second.close()
 

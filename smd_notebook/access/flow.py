@@ -160,8 +160,8 @@ def _inbound(state: Ready | Awaiting, event: Inbound) -> Next:
 
 def _awaiting(state: Awaiting, event: Event) -> Next:
     match event:
-        case Redirected(text):
-            return _received(state, text)
+        case Redirected(text, heard):
+            return _received(state, text, heard)
         case ListenerLost():
             return replace(state, listening=False), ()
         case Cancel():
@@ -172,21 +172,21 @@ def _awaiting(state: Awaiting, event: Event) -> Next:
             return state, ()
 
 
-def _received(state: Awaiting, text: Secret) -> Next:
-    """Take the answer apart. What is wrong with it is said, and a better one may follow: anybody can call a listener."""
+def _received(state: Awaiting, text: Secret, heard: bool) -> Next:
+    """Take the answer apart. What is wrong with it is said, and a better one may follow."""
     try:
         found = parse_redirect(text.reveal(), state.token)
     except errors.Denied as error:
         return Denied(_problem(error, "utility")), (StopListening(),)
     except (errors.StateMismatch, errors.ConfigurationError) as error:
-        return _again(state, error)
+        return _again(state, error, heard)
     except errors.AuthorizationError as error:
         return Failed(_problem(error, "utility")), (StopListening(),)
     return Exchanging(found.code, found.scope), (StopListening(), Exchange(found.code, found.scope))
 
 
-def _again(state: Awaiting, error: errors.SmdError) -> Next:
-    problem, attempts = _problem(error), state.attempts + 1
+def _again(state: Awaiting, error: errors.SmdError, heard: bool) -> Next:
+    problem, attempts = _problem(error), state.attempts + (not heard)  # anybody can call a listener, and must not end what others began
     if attempts >= MOST_ATTEMPTS:
         return Failed(problem), (StopListening(),)
     return replace(state, attempts=attempts, problem=problem), ()

@@ -285,9 +285,10 @@ class SelfAccess:
 
 @dataclass(frozen=True)
 class Redirected:
-    """What the browser brought back, or a person pasted; it holds the code, hence a Secret."""
+    """What a person pasted, or the browser brought to a listener (`heard`); it holds the code, hence a Secret."""
 
     text: Secret
+    heard: bool = False
 
 
 @dataclass(frozen=True)

@@ -350,7 +350,10 @@ class Authorize:
     def _listen(self, token: Secret, scope: str, deadline: float) -> None:
         lost = False
         try:
-            self._receiver.open(lambda text: self._errands.post(lambda: self._feed(Redirected(text))))
+            self._receiver.open(
+                lambda text: self._errands.post(lambda: self._feed(Redirected(text, heard=True))),
+                lambda: self._errands.post(lambda: self._feed(ListenerLost())),
+            )
         except OSError:
             lost = True  # the port is taken: then the answer is pasted
         self._token = token

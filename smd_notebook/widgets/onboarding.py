@@ -331,7 +331,7 @@ class Onboarding:
 
     def _begin(self, registration: Registration, address: Secret) -> None:
         try:
-            self._receiver.open(lambda text: self._errands.post(lambda: self._act("last", text)))
+            self._receiver.open(lambda text: self._errands.post(lambda: self._act("last", text)), lambda: self._errands.post(self._unheard))
             self._listens = self._receiver.listens
         except OSError:
             self._listens = False  # the port is taken: then the answer is pasted
@@ -341,6 +341,11 @@ class Onboarding:
         finally:
             if not self._url:
                 self._stop()
+
+    def _unheard(self) -> None:
+        """Another form has taken the port over: from here on the answer has to be pasted."""
+        self._listens = False
+        self._show()
 
     def _end(self, registration: Registration, text: Secret) -> None:
         """Take the answer. What is wrong with it is said, and a better one may follow: anybody can call a listener."""

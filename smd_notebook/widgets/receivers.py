@@ -20,6 +20,8 @@ __all__ = ["Loopback", "PasteBack", "ProxiedLoopback", "receiver_for"]
 
 #: Takes the query that the browser brought.
 Take = Callable[[Secret], None]
+#: Is told that nobody listens any more.
+Lost = Callable[[], object]
 
 _SCRIPT = "history.replaceState(null, '', location.pathname)"
 _HASH = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode()
@@ -63,13 +65,15 @@ class PasteBack:
     def __init__(self, base_url: str = "") -> None:
         self._base = base_url if not base_url or base_url.endswith("/") else f"{base_url}/"
 
-    def open(self, take: Take) -> None:
+    def open(self, take: Take, lost: Lost | None = None) -> None:
         """Begin to listen; here, do nothing.
 
         Parameters
         ----------
         take : callable
             Is given the query of the answer, in a thread.
+        lost : callable, optional
+            Is told when another one takes the port over.
         """
 
     def close(self) -> None:
@@ -124,7 +128,7 @@ class Loopback(PasteBack):
 
     listens = True
     #: Who listens at which port: a cell that is run again takes its port over.
-    _open: ClassVar[dict[int, Loopback]] = {}
+    _open: ClassVar[dict[int, tuple[Loopback, Lost | None]]] = {}
 
     def __init__(self, port: int = 0, path: str = "/callback", *, redirect_uri: str | None = None, base_url: str = "") -> None:
         super().__init__(base_url)
@@ -141,13 +145,15 @@ class Loopback(PasteBack):
         """The address that the utility sends the browser to."""
         return self._registered or f"http://127.0.0.1:{self.port}{self._path}"
 
-    def open(self, take: Take) -> None:
+    def open(self, take: Take, lost: Lost | None = None) -> None:
         """Begin to listen.
 
         Parameters
         ----------
         take : callable
             Is given the query of each answer, in a thread.
+        lost : callable, optional
+            Is told when another one takes the port over.
 
         Raises
         ------
@@ -156,9 +162,11 @@ class Loopback(PasteBack):
         """
         self.close()
         if before := self._open.pop(self._port, None):
-            before.close()
+            before[0].close()
+            if before[1]:
+                before[1]()
         self._server = _Server(self._port, self._path, take)
-        self._open[self.port] = self
+        self._open[self.port] = self, lost
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="smd redirect", daemon=True).start()
 
     def close(self) -> None:
