@@ -30,7 +30,8 @@ NAMES = ("solar-home", "ev-home", "heat-pump-home", "apartment")
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
     """Return a client of two workers in processes of their own, which come back when they die."""
-    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None, "silence_logs": "CRITICAL"}
+    # a port of its own: two clusters at once, of two runs of the tests, warn of the usual one
+    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": "127.0.0.1:0", "silence_logs": "CRITICAL"}
     with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
         yield client
 

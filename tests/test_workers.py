@@ -50,7 +50,7 @@ def test_workers_that_always_die_are_an_error() -> None:
 
 def test_a_cluster_whose_worker_is_killed(tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed")
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "silence_logs": 50}
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "silence_logs": 50}
     with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
         pieces = ((number, str(tmp_path)) for number in range(9))
         assert list(in_order(die_once, pieces, client=client)) == [number * number for number in range(9)]
