@@ -84,8 +84,9 @@ def _seconds(one: Any) -> tuple[int | None, int | None]:
 
 def _keys(document: Document, zones: Mapping[str, str]) -> list[tuple[Summary, str, str]]:
     """Return each summary with its UsagePoint's key and zone, in the order of UsagePoint and start."""
-    keyed = [(summary, key, zones[key]) for summary in document.summaries for key in (point_key_of(summary.entry, document),)]
-    return sorted(keyed, key=lambda item: (item[1], _seconds(item[0].billing_period)[0] or 0))
+    keyed = ((summary, point_key_of(summary.entry, document)) for summary in document.summaries)
+    ordered = sorted(keyed, key=lambda pair: (pair[1], _seconds(pair[0].billing_period)[0] or 0))
+    return [(summary, key, zones[key]) for summary, key in ordered]
 
 
 def bills_frame(document: Document, zones: Mapping[str, str]) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from smd_notebook.analysis.bins import channels, tidy_frame
-from smd_notebook.analysis.edges import clock, parse, wall_us
+from smd_notebook.analysis.edges import clock, dates_of, parse, wall_us
 from smd_notebook.analysis.passport import stamp
 from smd_notebook.checks.rows import DAY, HOUR, SECOND, Ints, Rows, rows_of
 from smd_notebook.errors import ConfigurationError
@@ -87,7 +87,7 @@ def quality_map(x: Any, *, slot: str | None = None, channel: str | None = None) 
     matrix = np.full((int(day[-1] - day[0]) + 1, DAY // bins.step), -1, dtype=np.int8)
     np.maximum.at(matrix, (day - day[0], place), worst)
     names = np.array([*CLASSES, ""], dtype=object)[matrix]
-    dates = pd.DatetimeIndex(np.arange(day[0], day[-1] + 1).astype("M8[D]").astype("M8[us]"), name="date")
+    dates = dates_of(np.arange(day[0], day[-1] + 1))
     slots = [clock(number * bins.step) for number in range(matrix.shape[1])]
     out = pd.DataFrame(names, index=dates, columns=pd.Index(slots, name="slot"))
     inputs = {"channel": rows.label, "slot": bins.name, "zone": zone}

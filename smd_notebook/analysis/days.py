@@ -9,12 +9,14 @@ import numpy as np
 import pandas as pd
 
 from smd_notebook.analysis.bins import channels, resample, tidy_frame, zone_of
-from smd_notebook.analysis.edges import DAY, SECOND, clock, distinct, parse, utc_us, wall_us
+from smd_notebook.analysis.edges import DAY, SECOND, clock, dates_of, distinct, parse, utc_us, wall_us
 from smd_notebook.analysis.passport import stamp
 from smd_notebook.analysis.spread import watts
 from smd_notebook.errors import ConfigurationError, UnitError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
 __all__ = ["heatmap"]
@@ -48,6 +50,21 @@ def choose(frame: pd.DataFrame, channel: str | None = None) -> pd.DataFrame:
         text = "power over the day needs a channel of electric energy or power"
         raise UnitError(text, hint="For gas, water and heat see amounts instead: smd.plot.energy(x), smd.resample(x, '1D').")
     return groups[found[0]]
+
+
+def adding(x: Any, channel: str | None) -> Iterator[pd.DataFrame]:
+    """Yield the channels whose values add up."""
+    frame = tidy_frame(x)
+    names = []
+    for rows in channels(frame):
+        one = frame.iloc[rows]
+        head = one.iloc[0]
+        if head["measure"] in ("energy", "volume") and channel in (None, head["channel"]):
+            names.append(str(head["channel"]))
+            yield one
+    if not names:
+        what = f"no channel of energy or volume is called {channel!r}" if channel else "there is no channel of energy or volume"
+        raise UnitError(what, hint="See feed.channels for what there is.")
 
 
 def _factor(head: pd.Series[Any]) -> float:
@@ -119,7 +136,7 @@ def heatmap(x: Any, *, slot: str | None = None, channel: str | None = None) -> p
     total = np.bincount(cell, weights=power[known], minlength=n_days * n_slots)
     count = np.bincount(cell, minlength=n_days * n_slots)
     mean: NDArray[np.float64] = np.divide(total, count, out=np.full(total.size, np.nan), where=count > 0)
-    dates = pd.DatetimeIndex(np.arange(day[0], day[-1] + 1).astype("M8[D]").astype("M8[us]"), name="date")
+    dates = dates_of(np.arange(day[0], day[-1] + 1))
     starts = [clock(number * step) for number in range(n_slots)]
     out = pd.DataFrame(mean.reshape(n_days, n_slots), index=dates, columns=pd.Index(starts, name="slot"))
     coverage = json.loads(binned.attrs["passport"])["coverage"]

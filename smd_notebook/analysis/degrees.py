@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from smd_notebook.analysis.bins import channels, resample, tidy_frame, zone_of
-from smd_notebook.analysis.edges import DAY, utc_us, wall_us
+from smd_notebook.analysis.bins import resample
+from smd_notebook.analysis.days import adding
 from smd_notebook.analysis.passport import stamp
-from smd_notebook.analysis.weather import daily_mean
-from smd_notebook.errors import ConfigurationError, SmdError, UnitError
+from smd_notebook.analysis.weather import on_days
+from smd_notebook.errors import ConfigurationError, SmdError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,22 +33,9 @@ def _daily(
     x: Any, temperature: pd.Series[Any], channel: str | None, scale: Literal["caltrack"] | None
 ) -> Iterator[tuple[pd.DataFrame, Floats]]:
     """Yield for each channel whose values add up its days, and their temperature; missing where not wholly metered, unless scaled."""
-    frame = tidy_frame(x)
-    found = False
-    for rows in channels(frame):
-        one = frame.iloc[rows]
-        head = one.iloc[0]
-        if head["measure"] not in ("energy", "volume") or (channel is not None and head["channel"] != channel):
-            continue
-        found = True
+    for one in adding(x, channel):
         days = resample(one, "1D", min_coverage=0 if scale else 1, scale=scale)
-        zone = zone_of(one)
-        dates = (wall_us(utc_us(days["start"]), zone) // DAY).view("M8[D]").astype("M8[us]")
-        mean = daily_mean(temperature, zone).reindex(pd.DatetimeIndex(dates))
-        yield days, np.asarray(mean, dtype=np.float64)
-    if not found:
-        what = f"no channel of energy or volume is called {channel!r}" if channel else "there is no channel of energy or volume"
-        raise UnitError(what, hint="See feed.channels for what there is.")
+        yield days, on_days(temperature, days)
 
 
 def _balances(given: Sequence[float] | None, unit: str) -> list[float]:

@@ -76,6 +76,11 @@ def instants(wall: Ints, zone: str) -> tuple[Ints, Ints]:
     return np.minimum(first, last), np.maximum(first, last)
 
 
+def dates_of(days: Ints) -> pd.DatetimeIndex:
+    """Return days since 1970 as dates."""
+    return pd.DatetimeIndex(days.astype("M8[D]").astype("M8[us]"), name="date")
+
+
 def clock(time: int) -> str:
     """Say what the wall clock shows so long after midnight [us].
 

@@ -8,32 +8,17 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from smd_notebook.analysis.bins import channels, resample, tidy_frame, zone_of
-from smd_notebook.analysis.days import choose
+from smd_notebook.analysis.bins import resample, tidy_frame, zone_of
+from smd_notebook.analysis.days import adding, choose
 from smd_notebook.analysis.edges import DAY, utc_us, wall_us
 from smd_notebook.analysis.passport import stamp
-from smd_notebook.analysis.weather import daily_mean
-from smd_notebook.errors import ConfigurationError, SmdError, UnitError
+from smd_notebook.analysis.weather import on_days
+from smd_notebook.errors import ConfigurationError, SmdError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    pass
 
 __all__ = ["to_opendsm", "to_pysam", "to_r"]
-
-
-def _adding(x: Any, channel: str | None) -> Iterator[pd.DataFrame]:
-    """Yield the channels whose values add up."""
-    frame = tidy_frame(x)
-    names = []
-    for rows in channels(frame):
-        one = frame.iloc[rows]
-        head = one.iloc[0]
-        if head["measure"] in ("energy", "volume") and channel in (None, head["channel"]):
-            names.append(str(head["channel"]))
-            yield one
-    if not names:
-        what = f"no channel of energy or volume is called {channel!r}" if channel else "there is no channel of energy or volume"
-        raise UnitError(what, hint="See feed.channels for what there is.")
 
 
 def to_opendsm(
@@ -91,7 +76,7 @@ def to_opendsm(
     """
     if unit not in ("degC", "degF"):
         raise ConfigurationError(f"temperature in {unit!r} is not known", hint='unit="degC" or "degF".')
-    found = list(_adding(x, channel))
+    found = list(adding(x, channel))
     if len(found) != 1:
         labels = sorted({repr(str(one["channel"].iloc[0])) for one in found})
         hint = f"channel= is one of {', '.join(labels)}." if len(labels) == len(found) else "Select one: feed.select(usage_point=...)."
@@ -99,14 +84,11 @@ def to_opendsm(
     days = resample(found[0], "1D", min_coverage=0 if scale else 1, scale=scale)
     head = days.iloc[0]
     zone = zone_of(days)
-    mean = daily_mean(temperature, zone)
-    index = pd.DatetimeIndex(days["start"]).tz_convert(zone)
-    dates = (wall_us(utc_us(days["start"]), zone) // DAY).view("M8[D]").astype("M8[us]")
-    degrees = mean.reindex(pd.DatetimeIndex(dates)).to_numpy()
+    degrees = on_days(temperature, days)
     factor = 0.001 if head["unit"] == "Wh" else 1.0
     out = pd.DataFrame(
         {"observed": days["value"].to_numpy() * factor, "temperature": degrees if unit == "degF" else degrees * 1.8 + 32},
-        index=pd.DatetimeIndex(index, name="start"),
+        index=pd.DatetimeIndex(days["start"], name="start").tz_convert(zone),
     )
     missing = int(out["observed"].isna().sum())
     inputs = {"channel": str(head["channel"]), "zone": zone, "scale": scale, "days missing": missing}
@@ -211,7 +193,7 @@ def to_r(x: Any, path: str | Path, *, channel: str | None = None) -> None:
     lapse2024-gross,electricity delivered (1),2024-01-01,2024-01-01T08:00:00Z,24.0,16874.0,Wh,1.0
     """
     parts = []
-    for one in _adding(x, channel):
+    for one in adding(x, channel):
         days = resample(one, "1D", min_coverage=1)
         zone = zone_of(days)
         start = utc_us(days["start"])

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from smd_notebook.analysis.edges import dates_of
 from smd_notebook.analysis.homerows import KEEP, tidy_rows
 from smd_notebook.analysis.homestore import opened
 from smd_notebook.analysis.profiles import slot_length
 from smd_notebook.analysis.series import series_of
-from smd_notebook.analysis.typical import Shaping, TypicalDays, check_units, choose, dates_of, described, errors, shapes_of
+from smd_notebook.analysis.typical import Shaping, TypicalDays, check_units, choose, described, errors, shapes_of
 from smd_notebook.errors import ConfigurationError
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from smd_notebook.analysis.bins import resample
 from smd_notebook.analysis.edges import distinct
 from smd_notebook.analysis.homerows import KEEP, tidy_rows
 from smd_notebook.analysis.homestore import opened
-from smd_notebook.analysis.loads import aligned, check_apart, highest, own_peaks, peaks_table, rates_at, unlike
+from smd_notebook.analysis.loads import aligned, check_apart, check_share, highest, own_peaks, peaks_table, rates_at, unlike
 from smd_notebook.analysis.series import Series, series_of
 from smd_notebook.errors import ConfigurationError, UnitError
 
@@ -64,8 +64,7 @@ class _Together:
     """All meters in two passes: at which instants enough of them are valid, and how high their sum is; then the meters at these."""
 
     def __init__(self, blocks: Blocks, min_share: float) -> None:
-        if not 0 < min_share <= 1:
-            raise ConfigurationError("min_share must be above 0 and at most 1", hint="0.9 asks for nine tenths of the meters.")
+        check_share(min_share)
         self._blocks = blocks
         self._kept: list[Rates] = []
         self.meters: list[Series] = []

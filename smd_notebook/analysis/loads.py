@@ -208,8 +208,7 @@ def coincidence(x: Any, *, min_share: float = 1.0, min_coverage: float = 1.0) ->
     >>> table["value"][["group_max", "coincidence_factor"]].round(4).tolist()
     [15264.0, 0.9984]
     """
-    if not 0 < min_share <= 1:
-        raise ConfigurationError("min_share must be above 0 and at most 1", hint="0.9 asks for nine tenths of the meters.")
+    check_share(min_share)
     frame, found = series_of(x, "coincidence", min_coverage=min_coverage)
     if len(found) < 2:
         raise ConfigurationError("coincidence needs two channels or more", hint="Put the meters into one frame: pd.concat([...]).")
@@ -225,6 +224,18 @@ def coincidence(x: Any, *, min_share: float = 1.0, min_coverage: float = 1.0) ->
     out = peaks_table(names, found, own, own_at, rates_at(matrix, group.place), group)
     inputs = {"channels": len(found), "min_share": min_share}
     return stamp(out, definition="coincidence of peaks: the highest sum over the sum of the highest", inputs=inputs)
+
+
+def check_share(min_share: float) -> None:
+    """Refuse what is no share of the meters.
+
+    Raises
+    ------
+    ConfigurationError
+        If it is none.
+    """
+    if not 0 < min_share <= 1:
+        raise ConfigurationError("min_share must be above 0 and at most 1", hint="0.9 asks for nine tenths of the meters.")
 
 
 class Group(NamedTuple):

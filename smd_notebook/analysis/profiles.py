@@ -142,13 +142,16 @@ def asked_for(
     keys = (by,) if isinstance(by, str) else tuple(by)
     if len(set(keys)) != len(keys) or not set(keys) <= set(known):
         raise ConfigurationError(f"cannot group days by {keys!r}", hint=f"Any of {', '.join(known)}, each once.")
-    if not all(0 <= share <= 1 for share in quantiles):
-        raise ConfigurationError(
-            "quantiles are between 0 and 1", hint="quantiles=(0.1, 0.5, 0.9) for the tenth, the middle and the ninetieth."
-        )
+    _check_quantiles(quantiles)
     names, of_month = season_of_months(seasons)
     dates = holidays if holidays is None or isinstance(holidays, str) else list(holidays)
     return Asked(keys, slot, slot_length(slot), tuple(quantiles), names, of_month, dates)
+
+
+def _check_quantiles(quantiles: Sequence[float]) -> None:
+    if not all(0 <= share <= 1 for share in quantiles):
+        text = "quantiles are between 0 and 1"
+        raise ConfigurationError(text, hint="quantiles=(0.1, 0.5, 0.9) for the tenth, the middle and the ninetieth.")
 
 
 def profile(
@@ -278,8 +281,7 @@ def across_homes(table: pd.DataFrame, *, quantiles: Sequence[float] = (0.1, 0.25
     """
     if not {"usage_point", "channel", "slot", "n", "mean"} <= set(table.columns):
         raise ConfigurationError("this is no profile of homes", hint="Take what cohort.profile(...) returned.")
-    if not all(0 <= share <= 1 for share in quantiles):
-        raise ConfigurationError("quantiles are between 0 and 1", hint="quantiles=(0.1, 0.5, 0.9)")
+    _check_quantiles(quantiles)
     if table["unit"].nunique() > 1:
         raise UnitError("meters of unlike units cannot be compared", hint='Select one service first: cohort.select(service="electricity").')
     keys = list(table.columns[2 : list(table.columns).index("n")])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from smd_notebook.analysis.edges import DAY, clock
+from smd_notebook.analysis.edges import DAY, clock, dates_of
 from smd_notebook.analysis.passport import stamp
 from smd_notebook.analysis.profiles import slot_length, slots_of
 from smd_notebook.analysis.series import Series, labelled, series_of
@@ -171,11 +171,6 @@ def check_units(units: set[str]) -> None:
     """
     if len(units) > 1:
         raise UnitError("channels of unlike units cannot be compared", hint="Select one, or compare shapes: normalise=True.")
-
-
-def dates_of(days: Ints) -> pd.DatetimeIndex:
-    """Return days since 1970 as dates."""
-    return pd.DatetimeIndex(days.astype("M8[D]").astype("M8[us]"))
 
 
 def described(calendar: pd.DataFrame, centre: Floats, scores: pd.DataFrame, how: Shaping, unit: str, inputs: dict[str, Any]) -> TypicalDays:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from smd_notebook.analysis.edges import DAY, parse, utc_us, wall_us
+from smd_notebook.analysis.bins import zone_of
+from smd_notebook.analysis.edges import DAY, dates_of, parse, utc_us, wall_us
 from smd_notebook.errors import ConfigurationError, TimeZoneError
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     Ints = NDArray[np.int64]
 
-__all__ = ["daily_mean", "read_temperature"]
+__all__ = ["daily_mean", "on_days", "read_temperature"]
 
 #: A day needs more than this share of its observations.
 _HALF = 0.5
@@ -164,5 +165,19 @@ def daily_mean(temperature: Any, zone: str) -> pd.Series[float]:
     total = np.bincount(day[known], weights=degrees[known], minlength=edges.size - 1)
     enough = count * step > _HALF * np.diff(edges)
     mean: NDArray[np.float64] = np.divide(total, count, out=np.full(total.size, np.nan), where=enough)
-    dates = (wall_us(edges[:-1], zone) // DAY).view("M8[D]").astype("M8[us]")
-    return pd.Series(mean, index=pd.DatetimeIndex(dates, name="date"), name="temperature")
+    return pd.Series(mean, index=dates_of(wall_us(edges[:-1], zone) // DAY), name="temperature")
+
+
+def on_days(temperature: Any, days: pd.DataFrame) -> NDArray[np.float64]:
+    """Return the mean temperature of each local day of what `resample` returned, missing where it is not known.
+
+    Parameters
+    ----------
+    temperature : Series, shape (n_observations,)
+        As `daily_mean` takes it.
+    days : DataFrame, shape (n_days, n_columns)
+        Days of one channel.
+    """
+    zone = zone_of(days)
+    dates = dates_of(wall_us(utc_us(days["start"]), zone) // DAY)
+    return np.asarray(daily_mean(temperature, zone).reindex(dates), dtype=np.float64)
