@@ -108,7 +108,7 @@ def read_tidy(path: str | Path) -> pd.DataFrame:
     """
     path = Path(path)
     if not path.is_file():
-        raise ReadError("there is no such file", source=str(path))
+        raise ReadError("there is no such file", source=str(path), hint=f"The current directory is {Path.cwd()}.")
     try:
         plain = _plain_of(path)
         missing = [name for name in FILE_COLUMNS if name not in plain.columns]

@@ -62,7 +62,7 @@ def notified(body: bytes) -> tuple[str, ...]:
     name, node = parse(body)
     found = tuple(dict.fromkeys(_resources(name, node)))
     if not found:
-        raise ReadError("this is no notification: it holds no BatchList with addresses")
+        raise ReadError("this is no notification: it holds no BatchList with addresses", hint="Take the whole XML that the utility sent.")
     if len(found) > MAX_ADDRESSES:
         raise ReadError(f"a notification of more than {MAX_ADDRESSES:,} addresses is refused")
     return found

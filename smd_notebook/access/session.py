@@ -112,7 +112,9 @@ class Session:
         sleep: Any = time.sleep,
     ) -> None:
         if on_binder() and not custodian.local and custodian.mutual_tls:
-            raise ConfigurationError("a private key does not belong on a Binder, which is a public machine")
+            raise ConfigurationError(
+                "a private key does not belong on a Binder, which is a public machine", hint="Use a machine of your own."
+            )
         if proxy is not None and urlsplit(proxy).scheme != "http":
             raise ConfigurationError("proxy must begin with http://", hint="TLS passes through it all the same.")
         if not (min(timeout) > 0 and total > 0):

@@ -364,7 +364,11 @@ def _ends(rows: Sequence[_Row], handle: Handle) -> list[datetime]:
         return [row.end for row in rows if row.end is not None]
     steps = Counter(after.start - before.start for before, after in pairwise(rows) if after.start > before.start)
     if not steps:
-        raise ReadError("the table has no END TIME, and too few rows to tell how long they are", source=handle.name)
+        raise ReadError(
+            "the table has no END TIME, and too few rows to tell how long they are",
+            source=handle.name,
+            hint="Get the data as Green Button XML.",
+        )
     step = steps.most_common(1)[0][0]
     return [row.end or row.start + step for row in rows]
 

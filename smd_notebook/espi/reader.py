@@ -195,7 +195,7 @@ class _Reader:
                 return
             del chunk  # so that the next takes its place in memory
         if not head:
-            raise NotEspiError("the file is empty", source=self._handle.name)
+            raise NotEspiError("the file is empty", source=self._handle.name, hint="Download it again.")
         if not begun and self._take(self._begin(head)):
             return
         if not self._take(b"", final=True):

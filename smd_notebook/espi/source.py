@@ -158,7 +158,7 @@ def _expand_path(source: str | os.PathLike[str]) -> Iterator[Handle]:
     elif glob.has_magic(text):
         matches = sorted(glob.glob(str(path), recursive=True))
         if not matches:
-            raise ReadError("no file matches this pattern", source=text)
+            raise ReadError("no file matches this pattern", source=text, hint=f"The current directory is {Path.cwd()}.")
         for match in matches:
             yield from _expand_path(Path(match))
     else:
