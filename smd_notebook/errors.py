@@ -264,7 +264,7 @@ def needs(what: str, package: str, extra: str) -> None:
     >>> needs("Arrays", "numpy", "none")
     """
     if find_spec(package) is None:
-        raise ConfigurationError(f"{what} needs {package}", hint=f"pip install 'smd_notebook[{extra}]'")
+        raise ConfigurationError(f"{what} needs {package}", hint=f"pip install '.[{extra}]' from the clone")
 
 
 class SmdWarning(UserWarning):

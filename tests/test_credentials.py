@@ -206,7 +206,7 @@ def test_no_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("smd_notebook.errors.find_spec", lambda name: None)
     with pytest.raises(ConfigurationError, match="keyring") as caught:
         Credentials.from_keyring()
-    assert "smd_notebook[keyring]" in caught.value.hint
+    assert "'.[keyring]'" in caught.value.hint
 
 
 # -- who may see them --------------------------------------------------------------------------------------------------------------------

@@ -645,7 +645,7 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     from smd_notebook import errors
 
     monkeypatch.setattr(errors, "find_spec", lambda name: None)
-    with pytest.raises(ConfigurationError, match=re.escape("smd_notebook[practice]")):
+    with pytest.raises(ConfigurationError, match=re.escape("pip install '.[practice]'")):
         smd.Sandbox()
 
 

@@ -138,7 +138,7 @@ def test_what_cannot_be_grouped(sklearn):
 
 def test_the_extra_is_named_where_it_is_missing(monkeypatch):
     monkeypatch.setattr("smd_notebook.errors.find_spec", lambda name: None)
-    with pytest.raises(ConfigurationError, match=r"typical_days needs sklearn\npip install 'smd_notebook\[cluster\]'"):
+    with pytest.raises(ConfigurationError, match=r"typical_days needs sklearn\npip install '\.\[cluster\]' from the clone"):
         typical_days(lapse_frame()[:960])
 
 
