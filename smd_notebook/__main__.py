@@ -97,14 +97,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _summary(chosen: argparse.Namespace) -> None:
+    import warnings
+
+    from smd_notebook.errors import SmdWarning
     from smd_notebook.feed import read
 
-    feed = read(chosen.files, tz=chosen.tz)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SmdWarning)  # of which each is a finding, and told below
+        feed = read(chosen.files, tz=chosen.tz)
+        findings = feed.findings
     print(feed)
-    for _, row in feed.findings.iterrows():
+    for _, row in findings.iterrows():
         where = f" [{row['channel']}]" if row["channel"] else ""
         times = f" (x{row['n']})" if row["n"] > 1 else ""
         print(f"{row['severity']:<8}{row['code']}{where}{times}: {row['message']}. {row['suggestion']}".rstrip())
+    if len(findings):
+        print("What each of these means: docs/findings.md. In place of tz='…' type --tz …; all else is for smd.read in Python.")
 
 
 def _convert(chosen: argparse.Namespace) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -33,8 +32,8 @@ def as_text(series: Sequence[Series], resources: Mapping[str, Sequence[Any]], fi
         What was found.
     """
     lines = [_headline(series, resources)]
-    lines += ["  " + ", ".join(text for text in row if text) for row in _rows(series)]
-    lines += [f"  {text}" for text in _finding_lines(findings)]
+    lines += ["  " + ", ".join(text for text in row if text) + " covered" * bool(row[-1]) for row in _rows(series)]
+    lines += [f"  {what}" + f" (x{len(same)})" * (len(same) > 1) + "; see feed.findings" for what, same in _kinds(findings).items()]
     return f"<Feed: {lines[0]}>" if len(lines) == 1 else "\n".join([f"<Feed: {lines[0]}", *lines[1:]]) + ">"
 
 
@@ -61,7 +60,13 @@ def as_html(
         "<tr>" + "".join(f"<td style='text-align:left'>{html.escape(text)}</td>" for text in row) + "</tr>" for row in _rows(series)
     )
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>" if body else ""
-    notes = "".join(f"<li>{html.escape(text)}</li>" for text in _finding_lines(findings))
+    notes = [  # in words, as a table of findings is cut off where its words are
+        f"{what}{f' (1 of {len(same)})' if len(same) > 1 else ''}: {same[0].message}. {same[0].suggestion}"
+        for what, same in _kinds(one for one in findings if one.code not in _WRONG).items()
+    ]
+    if notes:
+        notes.append("feed.findings lists all that was noticed; docs/findings.md says what each code means")
+    listed = "".join(f"<li>{html.escape(text)}</li>" for text in notes)
     warnings = "".join(
         f"<p style='border-left:4px solid #d55e00;padding-left:.6em'><b>{html.escape(one.channel)}</b>: {html.escape(one.message)}. "
         f"{html.escape(one.suggestion)}</p>"
@@ -69,7 +74,7 @@ def as_html(
         if one.code in _WRONG
     )
     lead = html.escape(_headline(series, resources))
-    return f"<div>{warnings}<b>Feed</b>: {lead}{table}{f'<ul>{notes}</ul>' if notes else ''}</div>"
+    return f"<div>{warnings}<b>Feed</b>: {lead}{table}{f'<ul>{listed}</ul>' if listed else ''}</div>"
 
 
 def _headline(series: Sequence[Series], resources: Mapping[str, Sequence[Any]]) -> str:
@@ -88,9 +93,13 @@ def _rows(series: Iterable[Series]) -> Iterator[tuple[str, ...]]:
         yield (*name, *span[:2], _count(len(one.readings), "interval"), span[2])
 
 
-def _finding_lines(findings: Iterable[Finding]) -> list[str]:
-    counts = Counter((finding.severity, finding.code) for finding in findings if finding.severity != "info")
-    return [f"{severity}: {code}" + (f" (x{n})" if n > 1 else "") + "; see feed.findings" for (severity, code), n in sorted(counts.items())]
+def _kinds(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
+    """Put findings that are more than information together by what they are, the gravest first."""
+    kinds: dict[str, list[Finding]] = {}
+    for one in sorted(findings, key=lambda one: (one.severity, one.code)):
+        if one.severity != "info":
+            kinds.setdefault(f"{one.severity}: {one.code}", []).append(one)
+    return kinds
 
 
 def _count(n: int, noun: str) -> str:
@@ -113,7 +122,7 @@ def _coverage(starts: Any, ends: Any) -> str:
     starts, ends = starts[order], np.maximum.accumulate(ends[order])
     begins = np.maximum(starts, np.concatenate([starts[:1], ends[:-1]]))
     covered, elapsed = int(np.maximum(ends - begins, 0).sum()), int(ends[-1] - starts[0])
-    if not elapsed:
+    if not elapsed or not covered:  # a register is read at an instant, and covers nothing
         return ""
     share = covered / elapsed
     return "100 %" if covered == elapsed else f"{min(share, 0.9999):.2%}".replace("%", " %")

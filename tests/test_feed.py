@@ -39,11 +39,23 @@ def test_what_a_feed_says_of_itself() -> None:
     assert repr(feed).splitlines()[0].startswith("<Feed: 1 channel of 1 usage point")
     assert "electricity delivered, Wh, 2024-01-01 00:00 PST, 2024-01-03 00:00 PST, 48 intervals, 100 %" in repr(feed)
     assert "48 intervals" in feed._repr_html_()
+    assert "findings" not in repr(feed) + feed._repr_html_()
+
+
+def test_warnings_are_shown_in_words() -> None:
+    feed = read_feed(small(reading(START, 1), reading(START + 2 * 3600, 1), reading(START + 5 * 3600, 1)).encode())
+    assert "warning: gap (x2); see feed.findings" in repr(feed)
+    shown = feed._repr_html_()
+    assert "<li>warning: gap (1 of 2): nothing was metered for 1 h. " in shown
+    assert shown.count("<li>") == 2
+    assert "docs/findings.md" in shown
 
 
 def test_coverage_counts_gaps_and_no_overlap_twice() -> None:
     feed = read_feed(small(reading(START, 1), reading(START, 1, 7200), reading(START + 9 * 3600, 1)).encode())
-    assert "30.00 %" in repr(feed)
+    assert "30.00 % covered" in repr(feed)
+    instants = read_feed(small(reading(START, 1, 0), reading(START + 3600, 1, 0)).encode())
+    assert " %" not in repr(instants)
     nearly = read_feed(
         small(*[reading(START + 3600 * hour, 1) for hour in range(100_000) if hour != 7][:500], reading(START + 3600 * 10**6, 1)).encode()
     )

@@ -28,6 +28,14 @@ def test_summary(usage: Path, capsys: Any) -> None:
     shown = capsys.readouterr()
     assert "electricity delivered" in shown.out
     assert "duplicate-same [electricity delivered]" in shown.out
+    assert "docs/findings.md" in shown.out
+    assert shown.err == ""
+
+
+def test_summary_tells_of_a_wrong_clock_once(corpus: Path, capsys: Any) -> None:
+    assert main(["summary", str(corpus / "files" / "eversource-gas__abridged.xml")]) == 0
+    shown = capsys.readouterr()
+    assert shown.out.count("cannot be recovered") == 1
     assert shown.err == ""
 
 
