@@ -21,8 +21,9 @@ from feeds import POINT, Style, feed
 from table import Row, main
 
 import smd_notebook as smd
+from smd_notebook.analysis.grid import Kind, edges_of_year, row_of
 from smd_notebook.analysis.homestore import BATCH, Store
-from smd_notebook.analysis.intake import Home, Kind, edges_of_year, row_of
+from smd_notebook.analysis.intake import Home
 from smd_notebook.espi.model import MISSING
 
 KIND = Kind("electricity", "energy", "delivered", "Wh", -3, 900, "America/Los_Angeles")

@@ -13,9 +13,10 @@ import xarray as xr
 
 import smd_notebook as smd
 from smd_notebook.analysis import cubes, duration_curve, homecube
+from smd_notebook.analysis.grid import Kind, edges_of_year, row_of
 from smd_notebook.analysis.homecube import dataset
 from smd_notebook.analysis.homestore import Store
-from smd_notebook.analysis.intake import Home, Kind, edges_of_year, row_of
+from smd_notebook.analysis.intake import Home
 from smd_notebook.errors import ConfigurationError, UnitError
 from smd_notebook.espi.model import MISSING, MISSING_SMALL
 

@@ -20,8 +20,8 @@ import xarray as xr
 
 import smd_notebook as smd
 from smd_notebook.analysis import duration_curve
+from smd_notebook.analysis.grid import edges_of_year
 from smd_notebook.analysis.homestore import Store
-from smd_notebook.analysis.intake import edges_of_year
 from smd_notebook.errors import ConfigurationError, FindingError, ReadError, SmdWarning
 from smd_notebook.espi.model import MISSING
 from smd_notebook.feed import Feed

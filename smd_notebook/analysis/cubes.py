@@ -310,9 +310,7 @@ def duration_curve(cube: xr.Dataset, shares: Sequence[float] | None = None) -> x
     >>> curve.dims, bool((curve.diff("share") <= 0).all())
     (('meter', 'share'), True)
     """
-    wanted = np.arange(101) / 100 if shares is None else np.asarray(shares, dtype="f8")
-    if wanted.size and not (wanted.min() >= 0 and wanted.max() <= 1):
-        raise ConfigurationError("shares are from 0 to 1", hint="shares=(0, 0.5, 1) for the highest, the middle and the lowest load.")
+    wanted = shares_of(shares)
     axis = _axis(cube, "a duration curve")
     length = (axis.end - axis.start).astype("f8")
     factor = axis.factor / length if axis.additive else np.full(length.size, axis.factor)
@@ -325,6 +323,20 @@ def duration_curve(cube: xr.Dataset, shares: Sequence[float] | None = None) -> x
     attrs = {"units": cf_unit(axis.rate_unit), "long_name": "load that was reached or exceeded"}
     out = _mapped(load, [_values(cube)], {"share": wanted.size}, attrs)
     return _dataset(cube, {"load": out}, {"share": wanted}, "load duration curve")["load"]
+
+
+def shares_of(given: Sequence[float] | None) -> NDArray[np.float64]:
+    """Return shares of the time, by default 0, 0.01 ... 1.
+
+    Raises
+    ------
+    ConfigurationError
+        If one is not from 0 to 1.
+    """
+    found = np.arange(101) / 100 if given is None else np.asarray(given, dtype="f8")
+    if found.size and not (found.min() >= 0 and found.max() <= 1):
+        raise ConfigurationError("shares are from 0 to 1", hint="shares=(0, 0.5, 1) for the highest, the middle and the lowest load.")
+    return found
 
 
 def _dataset(cube: xr.Dataset, arrays: Mapping[str, xr.DataArray], coords: Mapping[str, Any], definition: str) -> xr.Dataset:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
+from smd_notebook.analysis.cubes import shares_of
+from smd_notebook.analysis.grid import edges_of_year
 from smd_notebook.analysis.homecube import at_once, dataset
 from smd_notebook.analysis.homeframes import curves, profiles, tabled
 from smd_notebook.analysis.homegroups import Together
 from smd_notebook.analysis.homerows import gathered
-from smd_notebook.analysis.intake import edges_of_year
 from smd_notebook.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -82,10 +82,7 @@ class Arrays(Together):
         ConfigurationError
             If a share is not from 0 to 1.
         """
-        wanted = np.arange(101) / 100 if shares is None else np.asarray(shares, dtype="f8")
-        if wanted.size and not (wanted.min() >= 0 and wanted.max() <= 1):
-            raise ConfigurationError("shares are from 0 to 1", hint="shares=(0, 0.5, 1) for the highest, the middle and the lowest load.")
-        table = self._tabled(curves, shares=wanted, **where)
+        table = self._tabled(curves, shares=shares_of(shares), **where)
         return self._stamped(table, "load duration curve: load that was reached or exceeded in a share of the time")
 
     # -- inside ------------------------------------------------------------------------------------------------------------------------

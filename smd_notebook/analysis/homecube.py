@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from smd_notebook.analysis.grid import edges_of_year
 from smd_notebook.analysis.homestore import BATCH, Store
-from smd_notebook.analysis.intake import edges_of_year
 from smd_notebook.datasets import METHODS, cf_unit, time_coords
 from smd_notebook.errors import ConfigurationError, needs
 from smd_notebook.espi import codes

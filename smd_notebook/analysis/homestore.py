@@ -7,14 +7,17 @@ So a run that is killed leaves a store that reads as of its last finished batch.
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from smd_notebook.analysis.grid import Kind, edges_of_year
 from smd_notebook.analysis.homefiles import folder_of, write_meter
-from smd_notebook.analysis.intake import Home, Kind, edges_of_year
+from smd_notebook.analysis.intake import Home
+from smd_notebook.datasets import METHODS, cf_unit
 from smd_notebook.errors import ConfigurationError, Finding, needs
 from smd_notebook.espi.model import MISSING, MISSING_SMALL
 
@@ -32,8 +35,6 @@ BATCH = 10
 #: Rows by which tables grow, and records in a chunk.
 GROWTH = 100
 _FORMAT = "smd_notebook cohort 1"
-_UNITS = {None: "1", "Wh": "W h", "VAh": "V A h", "VA": "V A", "varh": "V A h", "var": "V A"}
-_METHODS = {"energy": "time: sum", "volume": "time: sum", "power": "time: mean", "register": "time: point"}
 _TIME = "seconds since 1970-01-01"
 
 
@@ -258,8 +259,8 @@ class Store:
         about = {"standard_name": "time", "axis": "T", "bounds": "time_bnds", "units": _TIME, "long_name": "interval start (UTC)"}
         self._array(group, "time", (n,), (n,), "i8", ("time",), 0, **about)[:] = edges[:-1]
         self._array(group, "time_bnds", (n, 2), (n, 2), "i8", ("time", "bnds"), 0, units=_TIME)[:] = np.stack([edges[:-1], edges[1:]], 1)
-        what: dict[str, Any] = {"units": _UNITS.get(kind.unit, kind.unit), "scale_factor": float(f"1e{kind.power_of_ten}")}
-        what |= {"cell_methods": _METHODS[kind.measure]} if kind.measure in _METHODS else {}
+        what: dict[str, Any] = {"units": cf_unit(kind.unit), "scale_factor": float(f"1e{kind.power_of_ten}")}
+        what |= {"cell_methods": METHODS[kind.measure]} if kind.measure in METHODS else {}
         self._array(group, "value", (0, n), chunks, "i8", dims, MISSING, _FillValue=MISSING, **what)
         flags = {"long_name": "ESPI ReadingQuality", "_FillValue": int(MISSING_SMALL)}
         self._array(group, "quality", (0, n), chunks, "i2", dims, MISSING_SMALL, **flags)
@@ -346,8 +347,6 @@ def _failed(record: dict[str, Any]) -> bool:
 
 
 def _repeated(source: str, channel: str) -> dict[str, Any]:
-    from dataclasses import asdict
-
     text = "this meter is in the cohort already, from another source; it counts once, as it was there"
     hint = "Files of one home belong together: Cohort.read([['jan.xml', 'feb.xml'], ...])."
     return asdict(Finding("meter-repeated", "error", text, hint, channel=channel, source=source))

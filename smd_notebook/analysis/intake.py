@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from smd_notebook.analysis.grid import Kind, Row, edges_of_year, most_common, row_of
+from smd_notebook.analysis.grid import Kind, Row, most_common, row_of
 from smd_notebook.analysis.homefiles import is_parquet, read_meters
 from smd_notebook.clock import valid_zone
 from smd_notebook.errors import Finding, ReadError, SmdError, SmdWarning
@@ -35,14 +35,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Home",
-    "Kind",
     "Options",
-    "Row",
     "Source",
-    "edges_of_year",
     "fingerprints",
     "options_of",
-    "row_of",
     "sources_of",
     "take_in",
     "tens",
