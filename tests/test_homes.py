@@ -510,6 +510,9 @@ def test_only_what_passes_the_screen_is_published(tmp_path: Path) -> None:
         cohort.publish("1W", customers="residential")
     with pytest.raises(ConfigurationError, match="no 'size'"):
         cohort.publish("1W", customers="residential", by="size")
+    two_of_each = size.assign(owner=[f"owner {number // 2}" for number in range(30)])
+    table = cohort.with_attributes(two_of_each).publish("1W", customers="non-residential", customer="owner")
+    assert set(table["n_customers"]) == {15}
 
 
 # Sample cohort, and other processes ---------------------------------------------------------------------------------------------------

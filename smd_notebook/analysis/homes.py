@@ -269,6 +269,7 @@ class Cohort(Arrays):
         *,
         customers: Literal["residential", "non-residential"],
         by: str | None = None,
+        customer: str = "usage_point",
         earlier: Iterable[Collection[str]] = (),
         min_coverage: float = 1.0,
         **where: Any,
@@ -283,6 +284,8 @@ class Cohort(Arrays):
             Which rule of `smd.analysis.release_screen` holds.
         by : str, optional
             A column of `meters` whose groups are published beside the whole; each usage point has one value there.
+        customer : str, default "usage_point"
+            A column of `meters` that says who the customer is, where one has several usage points; each usage point has one value there.
         earlier : iterable of collections of str
             Usage points of earlier publications, for a warning where the difference is small.
         min_coverage : float, default 1
@@ -292,13 +295,13 @@ class Cohort(Arrays):
 
         Returns
         -------
-        DataFrame, shape (n_published_cells, 13)
+        DataFrame, shape (n_published_cells, 12)
             As `smd.analysis.release_screen` returns it: what is withheld has its row and a reason, and no value.
 
         Raises
         ------
         ConfigurationError
-            If nothing passes, there is no such column, or usage points have no group or several.
+            If nothing passes, there is no such column, or usage points have no group or customer, or several.
         UnitError
             If meters hold what cannot be added.
 
@@ -306,9 +309,11 @@ class Cohort(Arrays):
         -----
         It holds all bins of all customers while it works, so memory grows with both: days of thousands, hours of hundreds.
         """
-        groups = groups_of(self.meters, by) if by is not None else None
+        named: dict[str, Any] = {"groups": groups_of(self.meters, by) if by is not None else None}
+        if customer != "usage_point":
+            named["customer"] = groups_of(self.meters, customer)
         table = self.apply(bins_to_add, bins=bins, **where)
-        screened = release_screen(table, customers=customers, groups=groups, earlier=earlier, min_coverage=min_coverage)
+        screened = release_screen(table, customers=customers, earlier=earlier, min_coverage=min_coverage, **named)
         if not screened["released"].any():
             reasons = ", ".join(sorted(set(screened["why"]))) or "there is nothing in these bins"
             hint = "Longer bins, larger groups or more homes may pass; smd.analysis.release_screen shows which sums fail."

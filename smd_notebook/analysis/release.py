@@ -23,8 +23,8 @@ __all__ = ["RELEASE_RULES", "least", "release_screen", "why_withheld"]
 RELEASE_RULES: dict[str, tuple[int, int | None]] = {"residential": (100, None), "non-residential": (15, 15)}
 
 _KIND = ["service", "measure", "flow", "unit"]
-_CELL = ["group", *_KIND, "start", "end"]
-_TOTAL = ["group", *_KIND]
+#: Which rows a published number adds up: of a group or of everybody, in a bin or in all of them.
+_SUMS = {"cell": ["group", *_KIND, "start", "end"], "bin": [*_KIND, "start", "end"], "group": ["group", *_KIND], "whole": _KIND}
 _GIVES_AWAY = "would give away what is withheld, by subtraction"
 
 
@@ -78,6 +78,7 @@ def release_screen(
     *,
     customers: Literal["residential", "non-residential"] = "residential",
     groups: Mapping[str, str] | None = None,
+    customer: Mapping[str, str] | None = None,
     earlier: Iterable[Collection[str]] = (),
     min_coverage: float = 1.0,
 ) -> pd.DataFrame:
@@ -86,11 +87,13 @@ def release_screen(
     Parameters
     ----------
     x : Feed or DataFrame, shape (n_rows, n_columns)
-        Tidy intervals, or better what `resample` returned: a row a channel and bin, of many usage points. One usage point is one customer.
+        Tidy intervals, or better what `resample` returned: a row a channel and bin, of many usage points.
     customers : {"residential", "non-residential"}, default "residential"
         At least 100 customers; or at least 15 of which none is more than 15 % of the sum.
     groups : mapping of str to str, optional
         Usage point to the name of its group, where groups are published beside the whole.
+    customer : mapping of str to str, optional
+        Usage point to its customer, where some have several, such as two meters; else one usage point is one customer.
     earlier : iterable of collections of str
         Usage points of what was published before, one collection a publication, for a warning where the difference is small.
     min_coverage : float, default 1
@@ -98,15 +101,16 @@ def release_screen(
 
     Returns
     -------
-    DataFrame, shape (n_published_cells, 13)
+    DataFrame, shape (n_published_cells, 12)
         `group` (``"all"`` is everybody), `service`, `measure`, `flow`, `start`, `end`, `scope`: ``"bin"``, or ``"period"`` for the sum
-        over all bins (of quantities that add up over time); `n_customers`, `largest_share` of one of them [1], `value` [unit], `unit`,
-        `released`, and `why` not. What is withheld has its row, and neither value nor share.
+        over all bins (of quantities that add up over time); `n_customers`, `value` [unit], `unit`, `released`, and `why` not. What is
+        withheld has its row, and no value. The share of the largest customer is not told: with the sum it is what that customer used.
 
     Raises
     ------
     ConfigurationError
-        If `x` is no tidy frame and not in bins, there is no such rule, or a usage point has no group.
+        If `x` is no tidy frame and not in bins, there is no such rule, a usage point has no group or no customer, or `earlier` is no
+        list of publications.
     UnitError
         If a channel holds what cannot be added.
     SmdError
@@ -115,14 +119,16 @@ def release_screen(
     Warns
     -----
     SmdWarning
-        Where a sum over bins or groups had to be withheld because it gives away what is withheld of them, and where customers differ from
-        an earlier publication by fewer than the rule asks for.
+        Where a sum over bins or groups had to be withheld because it gives away what is withheld of them, where one of the residential
+        customers is most of a sum that the rule lets pass, and where customers differ from an earlier publication by fewer than the rule
+        asks for.
 
     Notes
     -----
     Shares are of amounts without their signs. A sum is published beside its parts only if the parts that are withheld, taken together,
-    pass the screen themselves: else who subtracts the others has what was to be kept (complementary suppression). Passing is no proof
-    of anonymity, only of the rule.
+    pass the screen themselves: else who subtracts the others has what was to be kept (complementary suppression). What can be computed
+    from all that is published is then sums of parts that share nobody's bin and each pass, and so does whatever they add up to.
+    Passing is no proof of anonymity, only of the rule.
 
     References
     ----------
@@ -139,31 +145,23 @@ def release_screen(
     >>> smd.analysis.release_screen(homes[1:])["why"].iloc[0]
     '99 customers, and 100 are needed'
     """
-    fewest = least(customers)
-    rows = _customers(x, groups, min_coverage)
-    cells = _cells(rows, _CELL, customers).assign(scope="bin")
-    if groups is not None:
-        parts = _cells(rows[rows["group"] != "all"], _CELL, customers)
-        _withhold(
-            cells, cells["group"] == "all", _kept_back(rows, parts, _CELL, [*_KIND, "start", "end"], customers), [*_KIND, "start", "end"]
-        )
-    added = rows[rows["measure"] != "power"]
-    periods = _cells(added, _TOTAL, customers, span=True).assign(scope="period")
-    _withhold(periods, np.full(len(periods), True), _kept_back(added, cells, _CELL, _TOTAL, customers), _TOTAL)
-    if groups is not None:
-        parts = periods[periods["group"] != "all"]
-        _withhold(periods, periods["group"] == "all", _kept_back(added, parts, _TOTAL, _KIND, customers), _KIND)
-    out = pd.concat([cells, periods], ignore_index=True) if len(periods) else cells
-    out["released"] = out["why"] == ""
-    out.loc[~out["released"], ["value", "largest_share"]] = np.nan
-    columns = [*_CELL[:4], "start", "end", "scope", "n_customers", "largest_share", "value", "unit", "released", "why"]
-    if (out["why"] == _GIVES_AWAY).any():
-        n = int((out["why"] == _GIVES_AWAY).sum())
-        warn(f"{n} sum(s) over bins or groups {_GIVES_AWAY}. They are withheld as well.")
-    _compare(rows, earlier, fewest)
+    fewest, before = least(customers), _publications(earlier)
+    rows = _customers(x, groups, customer, min_coverage)
+    table = _withheld(rows, customers, grouped=groups is not None)
+    table["released"] = table["why"] == ""
+    given_away = int((table["why"] == _GIVES_AWAY).sum())
+    if given_away:
+        warn(f"{given_away} sum(s) over bins or groups {_GIVES_AWAY}. They are withheld as well.")
+    mostly_one = int((table["released"] & (table["largest"] > table["whole"] / 2)).sum())
+    if mostly_one:
+        text = f"one customer is more than half of {mostly_one} sum(s) that the rule lets pass"
+        warn(f"{text}: whoever reads them learns about how much that customer uses.\nLonger bins or larger groups may hide it.")
+    _compare(rows, before, fewest)
+    table.loc[~table["released"], "value"] = np.nan
+    columns = ["group", *_KIND[:3], "start", "end", "scope", "n_customers", "value", "unit", "released", "why"]
     inputs = {"customers": customers, "usage points": int(rows["usage_point"].nunique()), "min_coverage": min_coverage}
     text = f"sums over customers, screened: {_rule(customers)}"
-    return stamp(out[columns], definition=text, inputs=inputs, source="CPUC D.14-05-016")
+    return stamp(table[columns], definition=text, inputs=inputs, source="CPUC D.14-05-016")
 
 
 def _rule(customers: str) -> str:
@@ -171,8 +169,17 @@ def _rule(customers: str) -> str:
     return f"at least {fewest} {customers} customers" + (f", none more than {percent} %" if percent is not None else "")
 
 
-def _customers(x: Any, groups: Mapping[str, str] | None, min_coverage: float) -> pd.DataFrame:
-    """Return what each customer has in each cell, once as of ``"all"`` and once as of its group."""
+def _publications(earlier: Iterable[Collection[str]]) -> list[set[str]]:
+    """Return the usage points of each earlier publication."""
+    given = list(earlier)
+    if any(isinstance(one, str | pd.DataFrame) for one in given):
+        hint = 'One collection of usage points a publication: earlier=[first.meters["usage_point"]].'
+        raise ConfigurationError("`earlier` must be a list of publications", hint=hint)
+    return [set(map(str, one)) for one in given]
+
+
+def _customers(x: Any, groups: Mapping[str, str] | None, customer: Mapping[str, str] | None, min_coverage: float) -> pd.DataFrame:
+    """Return what each customer has in each bin, and the group that it is of: ``"all"`` where there are none."""
     binned = isinstance(x, pd.DataFrame) and {"coverage", "n_flagged"} <= set(x.columns)
     frame = x if binned else tidy_frame(x)
     for measure in frame["measure"].astype("str").where(frame["measure"].notna(), None).unique():
@@ -186,51 +193,90 @@ def _customers(x: Any, groups: Mapping[str, str] | None, min_coverage: float) ->
         rows[name] = pd.DatetimeIndex(rows[name])
     for name in ("usage_point", *_KIND):
         rows[name] = rows[name].astype("str").where(rows[name].notna(), "")
-    rows.insert(0, "group", "all")
-    if groups is None:
-        return rows
-    without = sorted(set(rows["usage_point"]) - set(groups))
-    if without:
-        raise ConfigurationError(f"{len(without)} usage point(s) have no group", hint="Name a group for each, if only 'other'.")
-    if "all" in groups.values():
+    rows["group"] = "all" if groups is None else _named(rows["usage_point"], groups, "group")
+    if groups is not None and (rows["group"] == "all").any():
         raise ConfigurationError("no group can be called 'all': that is everybody", hint="Give it another name.")
-    own = rows.assign(group=rows["usage_point"].map(dict(groups)).astype("str"))
-    both: pd.DataFrame = pd.concat([rows, own], ignore_index=True)
-    return both
+    rows["customer"] = rows["usage_point"] if customer is None else _named(rows["usage_point"], customer, "customer")
+    return rows
 
 
-def _cells(rows: pd.DataFrame, keys: list[str], customers: str, *, span: bool = False) -> pd.DataFrame:
-    """Return a row for each cell: customers, sum, share of the largest, and why it must be withheld."""
-    each = rows.groupby([*keys, "usage_point"], sort=False)["value"].sum().reset_index()
+def _named(points: pd.Series, names: Mapping[str, str], what: str) -> pd.Series:
+    """Return the name of each usage point in a mapping."""
+    found = points.map(dict(names))
+    if found.isna().any():
+        n = points[found.isna()].nunique()
+        raise ConfigurationError(f"{n} usage point(s) have no {what}", hint=f"Name a {what} for each, if only 'other'.")
+    return found.astype("str")
+
+
+def _withheld(rows: pd.DataFrame, customers: str, *, grouped: bool) -> pd.DataFrame:
+    """Return a row for each number that is published, and why it must be withheld.
+
+    A cell is a group in a bin. What readers can tell apart is kept in parts that have no cell in common and pass each for itself: the cells
+    that are published, and then of each sum the cells that no part has yet, which subtraction would give. A sum that cuts through a part is
+    withheld.
+    """
+    each = rows.groupby([*_SUMS["cell"], "customer"], sort=False, dropna=False)["value"].sum().reset_index()
     each["amount"] = each["value"].abs()
-    by = each.groupby(keys, sort=False)
-    table = by.agg(n_customers=("value", "size"), value=("value", "sum"), largest=("amount", "max"), whole=("amount", "sum")).reset_index()
-    if span:
-        table = table.merge(rows.groupby(keys, sort=False).agg(start=("start", "min"), end=("end", "max")).reset_index(), on=keys)
-    table["largest_share"] = (table["largest"] / table["whole"]).where(table["whole"] > 0)
+    for name, keys in _SUMS.items():
+        each[f"of_{name}"] = each.groupby(keys, sort=False).ngroup()
+    added = each[each["measure"] != "power"]
+
+    def together(some: pd.DataFrame, name: str) -> pd.DataFrame:
+        return _sums(some, f"of_{name}", customers)
+
+    def withhold(table: pd.DataFrame, numbers: Any) -> None:
+        table.loc[table.index.isin(numbers) & (table["why"] == ""), "why"] = _GIVES_AWAY
+
+    cells = together(each, "cell")
+    hidden = each[each["of_cell"].isin(cells.index[cells["why"] != ""])]
+    if not grouped:
+        tables = [_labelled(cells, each, "cell", "bin")]
+        cut = hidden.iloc[:0]
+    else:
+        bins, rest = together(each, "bin"), together(hidden, "bin")
+        withhold(bins, rest.index[rest["why"] != ""])
+        parted = hidden["of_bin"].isin(rest.index[rest["why"] == ""])  # these cells of a bin are a part: they are told together
+        cut, hidden = hidden[parted], hidden[~parted]
+        tables = [_labelled(bins, each, "bin", "bin"), _labelled(cells, each, "cell", "bin")]
+    hidden = hidden[hidden["measure"] != "power"]
+    wholes, rest = together(added, "whole"), together(hidden, "whole")
+    withhold(wholes, rest.index[rest["why"] != ""])
+    tables.append(_labelled(wholes, added, "whole", "period"))
+    if grouped:
+        sums, rest = together(added, "group"), together(hidden, "group")
+        withhold(sums, rest.index[rest["why"] != ""])
+        withhold(sums, cut["of_group"])
+        told = hidden[hidden["of_whole"].isin(wholes.index[wholes["why"] == ""])]  # a part, which may be of several groups
+        withhold(sums, told.loc[told.groupby("of_whole")["of_group"].transform("nunique") > 1, "of_group"])
+        tables.append(_labelled(sums, added, "group", "period"))
+    return pd.concat([table for table in tables if len(table)] or tables, ignore_index=True)
+
+
+def _sums(each: pd.DataFrame, by: str, customers: str) -> pd.DataFrame:
+    """Return customers, sum, largest and whole amount of each set of cells, and why it must be withheld."""
+    one = each.groupby([by, "customer"], sort=False)[["value", "amount"]].sum()
+    groups = one.groupby(level=0)
+    table = groups.agg(n_customers=("value", "size"), value=("value", "sum"), largest=("amount", "max"), whole=("amount", "sum"))
     table["why"] = why_withheld(table["n_customers"], table["largest"], table["whole"], customers)
-    return table.drop(columns=["largest", "whole"])
+    return table
 
 
-def _kept_back(rows: pd.DataFrame, parts: pd.DataFrame, keys: list[str], of: list[str], customers: str) -> pd.DataFrame:
-    """Return the sums whose withheld parts, taken together, do not pass: who subtracts the others would have them."""
-    withheld = parts.loc[parts["why"] != "", keys]
-    together = _cells(rows.merge(withheld, on=keys), of, customers)
-    return together.loc[together["why"] != "", of]
+def _labelled(table: pd.DataFrame, each: pd.DataFrame, name: str, scope: str) -> pd.DataFrame:
+    """Return sums with what they are of."""
+    by = each.groupby(f"of_{name}")
+    labels = by[["group", *_KIND]].first() if name in ("cell", "group") else by[_KIND].first().assign(group="all")
+    return table.join(labels).join(by.agg(start=("start", "min"), end=("end", "max"))).assign(scope=scope)
 
 
-def _withhold(table: pd.DataFrame, which: Any, sums: pd.DataFrame, keys: list[str]) -> None:
-    """Withhold sums that would give away their parts."""
-    given_away = table[keys].merge(sums.assign(given_away=True), on=keys, how="left")["given_away"].notna().to_numpy()
-    table.loc[np.asarray(which) & given_away & (table["why"] == "").to_numpy(), "why"] = _GIVES_AWAY
-
-
-def _compare(rows: pd.DataFrame, earlier: Iterable[Collection[str]], fewest: int) -> None:
+def _compare(rows: pd.DataFrame, before: list[set[str]], fewest: int) -> None:
     """Warn where the customers of a group differ little from those of an earlier publication."""
-    before = [set(map(str, one)) for one in earlier]
-    for group, points in rows.groupby("group", sort=False)["usage_point"]:
-        here = set(points)
-        for number, there in enumerate(before, 1):
+    customer = dict(zip(rows["usage_point"], rows["customer"], strict=True))
+    groups = {"all": rows} | (dict(iter(rows.groupby("group", sort=False))) if (rows["group"] != "all").any() else {})
+    for group, some in groups.items():
+        here = set(some["customer"])
+        for number, points in enumerate(before, 1):
+            there = {customer.get(point, point) for point in points}
             differ = len(here ^ there)
             if here & there and 0 < differ < fewest:
                 text = f"the customers of {group!r} differ from earlier publication {number} by {differ}, fewer than {fewest}"
