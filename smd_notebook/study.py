@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from smd_notebook.errors import ConfigurationError, warn
 from smd_notebook.espi.resources import Secret
+from smd_notebook.widgets.errands import BEAT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -129,10 +130,14 @@ async def collect(
     redirected = Secret(str(await answer if inspect.isawaitable(answer) else answer))
     # in a thread, so that widgets and everything else of the kernel go on; an interrupt ends the awaiting, and has to be passed on to it
     stop = Event()
+    work = asyncio.create_task(asyncio.to_thread(_finish, client, redirected, months, Path(csv), revoke, to, min_coverage, progress, stop))
     try:
-        return _told(await asyncio.to_thread(_finish, client, redirected, months, Path(csv), revoke, to, min_coverage, progress, stop))
+        while not work.done():
+            await asyncio.wait([work], timeout=BEAT)
+        return _told(work.result())
     except (asyncio.CancelledError, KeyboardInterrupt):
         stop.set()
+        work.cancel()
         raise
 
 

@@ -25,6 +25,7 @@ from smd_notebook.espi.resources import Secret
 from smd_notebook.widgets.authorize import Authorize
 from smd_notebook.widgets.receivers import Loopback, PasteBack, ProxiedLoopback, receiver_for
 from smd_notebook.widgets.wording import Around, shown
+from tests.stop import stopped
 
 
 @pytest.fixture
@@ -138,6 +139,17 @@ def test_nobody_answers_in_time(utility: smd.Sandbox) -> None:
         with pytest.raises(TimeoutError):
             await auth.wait(0.01)
         assert auth.status == "awaiting"
+        auth.close()
+
+    asyncio.run(main())
+
+
+def test_a_cell_that_waits_can_be_stopped(utility: smd.Sandbox) -> None:
+    async def main() -> None:
+        auth = smd.Authorize(client_of(utility))
+        await auth.start()
+        await stopped(asyncio.create_task(auth.wait()))
+        assert auth.status == "awaiting"  # the form goes on
         auth.close()
 
     asyncio.run(main())

@@ -6,9 +6,13 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
-__all__ = ["Errands", "Turns"]
+__all__ = ["BEAT", "Errands", "Turns"]
+
+#: ipykernel notices an interrupt of a cell that awaits when its loop turns next; so it is turned this often [s].
+BEAT = 0.5
 
 T = TypeVar("T")
 
@@ -91,6 +95,8 @@ class Turns:
         try:
             while not there():
                 changed.clear()
-                await changed.wait()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(BEAT):
+                        await changed.wait()
         finally:
             self._waiting.remove(changed)
