@@ -353,6 +353,14 @@ def test_deleting_wants_a_word(utility, client, monkeypatch):
     assert client.revoke(subscription, confirm=True)  # already gone, which is as good
 
 
+def test_whoever_hears_that_it_is_deleted_finds_its_tokens_gone(utility, client):
+    subscription = consented(client, utility)
+    heard = []
+    client.tokens.watch(lambda news, whose, _: heard.append((news, whose, client.tokens.subscriptions())))
+    client.revoke(subscription, confirm=True)
+    assert heard == [("revoked", subscription.id, [])]
+
+
 def test_nothing_under_a_wrong_address_is_not_deleted(utility, client):
     subscription = consented(client, utility)
     utility.faults.add("no-listener", path="*/Authorization/*", method="DELETE")

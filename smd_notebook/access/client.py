@@ -231,8 +231,7 @@ class Client(Bulk):
             listed = error.status_code in (404, 410) and any(one.entry.id == number and one.status == 1 for one in self.authorizations())
             if listed or error.status_code not in (404, 410):
                 raise
-        self.tokens.tell("revoked", str(subscription))
-        self.tokens.forget(str(subscription))
+        self.tokens.forget(str(subscription), news="revoked")
         return True
 
     def status(self) -> GateStatus:

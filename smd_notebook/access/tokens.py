@@ -159,19 +159,21 @@ class Tokens:
             raise Expired("the utility does not take the registration token", hint="The portal shows the one that is valid.")
         return self._new_client(token) if token.kind == "client" else self._renew(token)
 
-    def forget(self, subscription: str | None = None) -> None:
+    def forget(self, subscription: str | None = None, *, news: News = "forgotten") -> None:
         """Forget a customer's token, or all of them with the client's own; at the utility they stay valid.
 
         Parameters
         ----------
         subscription : str, optional
             The customer's consent; by default all.
+        news : str
+            What those who watch are told once it is gone: ``"revoked"`` where the utility has deleted the authorization.
         """
         if subscription is None:
             self.store.forget_all(self.session.custodian.name, self.session.credentials.client_id)
         else:
             self.store.forget(self._key(subscription))
-        self.tell("forgotten", subscription)
+        self._tell(news, subscription)
 
     def subscriptions(self) -> list[str]:
         """Return the consents that tokens are kept of."""
@@ -197,18 +199,7 @@ class Tokens:
         self._watchers.append(call)
         return lambda: self._watchers.remove(call) if call in self._watchers else None
 
-    def tell(self, news: News, subscription: str | None, token: Token | None = None) -> None:
-        """Tell all who watch.
-
-        Parameters
-        ----------
-        news : {"renewed", "ended", "forgotten", "revoked"}
-            What happened.
-        subscription : str or None
-            To whose consent; None for everybody's.
-        token : Token, optional
-            The new one.
-        """
+    def _tell(self, news: News, subscription: str | None, token: Token | None = None) -> None:
         for call in tuple(self._watchers):
             call(news, subscription, token)
 
@@ -217,7 +208,7 @@ class Tokens:
     def _held(self, subscription: str) -> Token:
         found = self.store.get(self._key(subscription))
         if found is None:
-            self.tell("forgotten", subscription)  # by another program
+            self._tell("forgotten", subscription)  # by another program
             raise AuthorizationError("no consent is kept of this subscription", hint="Ask the customer: client.authorization_url().")
         return found
 
@@ -240,9 +231,9 @@ class Tokens:
         try:
             token = self._next(old)
         except (Expired, Revoked):
-            self.tell("ended", old.subscription)
+            self._tell("ended", old.subscription)
             raise
-        self.tell("renewed", old.subscription, token)
+        self._tell("renewed", old.subscription, token)
         return token
 
     def _next(self, old: Token) -> Token:
