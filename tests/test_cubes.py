@@ -342,7 +342,7 @@ def test_memory_does_not_grow_with_the_homes(hours: smd.Cohort, monkeypatch: pyt
 def test_refusals(tmp_path: Path, hours: smd.Cohort) -> None:
     cube = read_now(hours.select(usage_point=["home 1", "home 2"]))
     calls: list[tuple[Any, str]] = [
-        (lambda: cubes.profile(cube, slot="30min"), "longer than 0.5 h"),
+        (lambda: cubes.profile(cube, slot="30min"), "longer than 30 min"),
         (lambda: cubes.profile(cube, min_coverage=2), "between 0 and 1"),
         (lambda: cubes.resample(cube, "1h", min_coverage=2), "between 0 and 1"),
         (lambda: cubes.resample(cube, "bill"), "no bills"),

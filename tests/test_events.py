@@ -37,6 +37,8 @@ def test_the_example_of_the_closed_form_meter() -> None:
     assert (found["phase"] == "window").sum() == 12
     assert len(found) == 96
     assert "10 of 10" in smd.cite(found)
+    assert (found["coverage"] == 1).all()
+    assert "coverage 100.00%" in smd.cite(found)
 
 
 def home(*, event: float = 900.0, window: float = 600.0) -> pd.DataFrame:

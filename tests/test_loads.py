@@ -105,6 +105,8 @@ def test_ramps_of_lapse():
     assert table["value"].to_dict() == pytest.approx(expected)
     assert (table["per_hour"] == 4 * table["value"]).all()
     assert set(table["n"]) == {35135}
+    half = lapse_frame()[: 2 * 96].assign(value=lambda rows: rows["value"].where(rows.index < 96))
+    assert "coverage 0.5;" in smd.cite(ramps(half))
     instants = pd.date_range("2024-01-01", "2025-01-01", freq="15min", tz=ZONE, inclusive="left")
     assert table.loc["max_up", "at"] == instants[1:][steps.argmax()]
     assert table["at"].isna().tolist() == [False, False, True, True, True]

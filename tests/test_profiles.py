@@ -107,6 +107,7 @@ def test_missing_days_stay_missing():
     for gappy in (frame[~gap], frame.assign(value=frame["value"].where(~gap))):
         summer = profile(gappy, by="season").query("season == 'summer'")
         assert (whole["n"].to_numpy() - summer["n"].to_numpy() == 45).all()
+        assert f"coverage {round(321 / 366, 9)};" in smd.cite(profile(gappy))
         pd.testing.assert_frame_equal(profile(resample(gappy, "1h"), by="season"), profile(gappy, by="season"))
 
 
@@ -127,7 +128,7 @@ def test_several_meters_gas_and_mixed_lengths():
         shape = profile(frame, by=())
     assert shape["usage_point"].tolist() == ["1"] * 24 + ["2"] * 24
     assert set(shape["mean"][24:]) == {100}
-    with pytest.raises(ConfigurationError, match=r"longer than 0\.25 h"):
+    with pytest.raises(ConfigurationError, match=r"longer than 15 min"):
         profile(gas, slot="15min")
     days = profile(frame, slot="1D", by=())
     assert days["slot"].tolist() == ["00:00"] * 3

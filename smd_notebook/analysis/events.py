@@ -106,9 +106,10 @@ def dr_baseline(
 
     Returns
     -------
-    DataFrame, shape (n_slots_of_the_day, 9)
+    DataFrame, shape (n_slots_of_the_day, 10)
         `usage_point`, `channel`, `zone`, `start`, `end`; `phase` (``"event"``, ``"window"``, or empty); `actual`, `raw` (mean of the
-        chosen days) and `baseline` (adjusted) [W]. The passport holds the ratio, whether it was capped, and the days.
+        chosen days) and `baseline` (adjusted) [W]; `coverage` [1] of `actual`, for the chosen days are whole. The passport holds the
+        ratio, whether it was capped, and the days.
 
     Raises
     ------
@@ -169,7 +170,7 @@ def dr_baseline(
     place = wall_us(utc_us(actual["start"]), zone) % DAY // step  # where the clock jumps, a slot may begin late
     out = actual[["usage_point", "channel", "zone", "start", "end"]].copy()
     out["phase"], out["actual"] = phase[place].astype(str), actual["mean_power"]
-    out["raw"], out["baseline"] = raw[place], raw[place] * ratio
+    out["raw"], out["baseline"], out["coverage"] = raw[place], raw[place] * ratio, actual["coverage"]
     inputs = {
         "event": f"{event[0]} to {event[1]}",
         "x of y": f"{count} of {among}, {choice}",

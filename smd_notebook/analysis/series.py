@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Days",
     "Series",
+    "coverage_of",
     "labelled",
     "length_words",
     "local_times",
@@ -185,7 +186,16 @@ def rate_of(service: str | None, measure: str | None, unit: str | None) -> tuple
 
 def length_words(length: int) -> str:
     """Say how long something is [us]."""
-    return f"{length // DAY} d" if length % DAY == 0 else f"{length / HOUR:g} h"
+    if length % DAY == 0:
+        return f"{length // DAY} d"
+    return f"{length / HOUR:g} h" if length >= HOUR else f"{60 * length / HOUR:g} min"
+
+
+def coverage_of(series: Sequence[Series]) -> float | None:
+    """Return how much of the time from each one's first interval to its last was metered [1]; nothing where there is no time."""
+    metered = sum(int((one.found.end - one.found.start).sum()) for one in series)
+    elapsed = sum(one.last - one.first for one in series)
+    return round(metered / elapsed, 9) if elapsed else None
 
 
 def labelled(frame: pd.DataFrame, series: Sequence[Series], sizes: Sequence[int], columns: Mapping[str, Any]) -> pd.DataFrame:

@@ -310,9 +310,11 @@ def conversion(symbol: str, wanted: str) -> Fraction:
         return Fraction(1)
     here, there = _BY_SYMBOL.get(symbol), _BY_SYMBOL.get(wanted)
     if there is None:
-        raise UnitError(f"no unit is called {wanted!r}", hint="Known: " + ", ".join(sorted(_BY_SYMBOL)) + ".")
+        meant = [known for known in sorted(_BY_SYMBOL) if known.lower() == wanted.lower()]
+        raise UnitError(f"no unit is called {wanted!r}", hint="Known: " + ", ".join(meant or sorted(_BY_SYMBOL)) + ".")
     if here is None or here.dimension != there.dimension:
-        raise UnitError(f"{symbol} cannot be turned into {wanted}", hint="Select the channels with `channel=` or `feed.select(...)` first.")
+        hint = "Select the channels with `channel=` or `feed.select(...)` first. For power see mean_power [W] of smd.resample."
+        raise UnitError(f"{symbol} cannot be turned into {wanted}", hint=hint)
     return here.factor / there.factor
 
 

@@ -110,7 +110,8 @@ def profile(
     label = str(table["channel"].iloc[0])
     caption = f"Profiles of {label}"
     heading = title or f"{sentence(label)}{others}: daily profile"
-    return fan(table, inputs["zone"], heading, caption, f"Slots of {inputs['slot']}; what was not metered is left out.")
+    notes = f"Slots of {inputs['slot']}; coverage {percent(inputs['coverage'])}; what was not metered is left out."
+    return fan(table, inputs["zone"], heading, caption, notes)
 
 
 def fan(table: pd.DataFrame, zone: str, heading: str, caption: str, notes: str, counted: str = "day") -> go.Figure:
