@@ -114,6 +114,26 @@ def zone_of(one: pd.DataFrame) -> str:
     return check_zone(str(pd.DatetimeIndex(one["start"]).tz) if pd.isna(zone) else str(zone))
 
 
+def watts_of(one: pd.DataFrame) -> float:
+    """Return what turns the values of a channel, per hour where they are energy, into W; missing unless it is electric."""
+    service, measure, unit = (None if pd.isna(one[name].iloc[0]) else str(one[name].iloc[0]) for name in ("service", "measure", "unit"))
+    return watts(service, measure, unit)
+
+
+def valid_of(one: pd.DataFrame) -> Intervals:
+    """Return the valid intervals of a channel in order of time.
+
+    Raises
+    ------
+    SmdError
+        If intervals overlap, or hold energy but have no length.
+    """
+    start, end = utc_us(one["start"]), utc_us(one["end"])
+    value = one["value"].to_numpy(dtype="float64", na_value=np.nan)
+    given = Intervals(start, end, value, np.zeros(len(one), dtype=bool), end - start)
+    return clean(given, str(one["channel"].iloc[0]), overlaps="error", additive=one["measure"].iloc[0] != "power")
+
+
 def why_not(measure: str | None) -> str:
     """Say why values of this measure have no place in bins or profiles; empty where they have."""
     if measure == "register":

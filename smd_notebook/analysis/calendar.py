@@ -73,13 +73,22 @@ def holiday_dates(holidays: str | Iterable[date | str] | None, years: Iterable[i
         raise ConfigurationError("a holiday is not a date", hint='Write holidays=["2024-07-04", ...].') from error
 
 
+def weekday(dates: Any) -> Any:
+    """Return the day of the week of days since 1970, from 0 for Monday.
+
+    >>> weekday(19907), weekday(19910)
+    (2, 5)
+    """
+    return (dates + 3) % 7  # 1970-01-01 was a Thursday
+
+
 def day_types(dates: Ints, holidays: str | Iterable[date | str] | None) -> Ints:
     """Return the number of each day's kind in `DAY_TYPES`; a holiday is one also at a weekend.
 
     >>> [DAY_TYPES[kind] for kind in day_types(np.array([19907, 19908, 19910]), ["2024-07-04"])]
     ['weekday', 'holiday', 'weekend']
     """
-    weekend = (dates + 3) % 7 >= 5  # 1970-01-01 was a Thursday
+    weekend: NDArray[np.bool_] = weekday(dates) >= 5
     if holidays is None or not dates.size:
         return weekend.astype("i8")
     years = dates[[0, -1]].view("M8[D]").astype("M8[Y]").astype("i8") + 1970

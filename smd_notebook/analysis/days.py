@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from smd_notebook.analysis.bins import channels, resample, tidy_frame, zone_of
+from smd_notebook.analysis.bins import channels, resample, tidy_frame, watts_of, zone_of
 from smd_notebook.analysis.edges import DAY, SECOND, clock, dates_of, distinct, parse, utc_us, wall_us
 from smd_notebook.analysis.passport import stamp
-from smd_notebook.analysis.spread import watts
 from smd_notebook.errors import ConfigurationError, UnitError
 
 if TYPE_CHECKING:
@@ -44,9 +43,9 @@ def choose(frame: pd.DataFrame, channel: str | None = None) -> pd.DataFrame:
                 f"{len(found)} usage points have a channel {channel!r}", hint="Select one: feed.select(usage_point=...)."
             )
     else:
-        found = [number for number, head in enumerate(heads) if not np.isnan(_factor(head))]
+        found = [number for number, group in enumerate(groups) if not np.isnan(watts_of(group))]
         found.sort(key=lambda number: heads[number]["flow"] != "delivered")  # stable: else in order of appearance
-    if not found or np.isnan(_factor(heads[found[0]])):
+    if not found or np.isnan(watts_of(groups[found[0]])):
         text = "power over the day needs a channel of electric energy or power"
         raise UnitError(text, hint="For gas, water and heat see amounts instead: smd.plot.energy(x), smd.resample(x, '1D').")
     return groups[found[0]]
@@ -65,11 +64,6 @@ def adding(x: Any, channel: str | None) -> Iterator[pd.DataFrame]:
     if not names:
         what = f"no channel of energy or volume is called {channel!r}" if channel else "there is no channel of energy or volume"
         raise UnitError(what, hint="See feed.channels for what there is.")
-
-
-def _factor(head: pd.Series[Any]) -> float:
-    service, measure, unit = (None if pd.isna(head[name]) else str(head[name]) for name in ("service", "measure", "unit"))
-    return watts(service, measure, unit)
 
 
 def _native(one: pd.DataFrame) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from smd_notebook.analysis.bins import resample, tidy_frame, zone_of
-from smd_notebook.analysis.calendar import holiday_dates
+from smd_notebook.analysis.calendar import holiday_dates, weekday
 from smd_notebook.analysis.days import choose, heatmap
 from smd_notebook.analysis.edges import DAY, utc_us, wall_us
 from smd_notebook.analysis.passport import stamp
@@ -219,11 +219,8 @@ def _candidates(one: pd.DataFrame, matrix: pd.DataFrame, day: int, never: set[in
     """Return the days that may be compared with the event's, most recent first."""
     daily = resample(one, "1D")
     whole = wall_us(utc_us(daily["start"]), zone_of(one))[daily["coverage"].to_numpy() > 1 - 1e-9] // DAY
-
-    def weekend(number: int) -> bool:
-        return (number + 3) % 7 >= 5  # 1970-01-01 was a Thursday
-
-    numbers = [number for number in whole[::-1].tolist() if number < day and weekend(number) == weekend(day) and number not in never]
+    alike = whole[(whole < day) & ((weekday(whole) >= 5) == (weekday(day) >= 5))]
+    numbers = [number for number in alike[::-1].tolist() if number not in never]
     days = [pd.Timestamp(number, unit="D").as_unit("us") for number in numbers]
     return [date for date in days if not np.isnan(matrix.loc[date].to_numpy()[needed]).any()]
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from smd_notebook.analysis.bins import tidy_frame
+from smd_notebook.analysis.calendar import weekday
 from smd_notebook.analysis.edges import instants, wall_us
 from smd_notebook.analysis.passport import stamp
 from smd_notebook.checks.rows import DAY, SECOND, Floats, Ints, Rows, commonest, rows_of
@@ -220,7 +221,7 @@ class _Table(NamedTuple):
         for number, (day, slot) in enumerate(zip((wall // DAY).tolist(), (wall % DAY).tolist(), strict=True)):
             here = slice(*np.searchsorted(self.slot, [slot, slot + 1]).tolist())
             there, rates = self.day[here], self.rate[here]
-            similar = (np.abs(there - day) <= _FAR) & (_weekend(there) == _weekend(day)) & (there != day)
+            similar = (np.abs(there - day) <= _FAR) & ((weekday(there) >= 5) == (weekday(day) >= 5)) & (there != day)
             # an hour that the clock shows twice counts as one day, with the mean of both
             other, of = np.unique(there[similar], return_inverse=True)
             if not other.size:
@@ -229,10 +230,6 @@ class _Table(NamedTuple):
             nearest = np.lexsort((other, np.abs(other - day)))[:days]
             value[number] = float(rate[nearest].mean()) * times[number]
         return value
-
-
-def _weekend(day: Any) -> Any:
-    return (day + 3) % 7 >= 5  # 1970-01-01 was a Thursday
 
 
 # -- the frame -------------------------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from smd_notebook.analysis.calendar import DAY_TYPES, day_types, season_of_months
+from smd_notebook.analysis.calendar import DAY_TYPES, day_types, season_of_months, weekday
 from smd_notebook.analysis.edges import DAY, HOUR, clock, parse, wall_us
 from smd_notebook.analysis.passport import inputs_of, stamp
 from smd_notebook.analysis.quantiles import quantiles as grouped
@@ -96,7 +96,7 @@ class Asked(NamedTuple):
     def kinds(self, days: Ints) -> Ints:
         """Return the kind of each day [days since 1970] by each key, as numbers, shape (n_days, n_keys), or one column without keys."""
         month = days.view("M8[D]").astype("M8[M]").astype("i8")
-        codes = {"season": self.of_month[month % 12], "month": month % 12 + 1, "weekday": (days + 3) % 7, "year": month // 12 + 1970}
+        codes = {"season": self.of_month[month % 12], "month": month % 12 + 1, "weekday": weekday(days), "year": month // 12 + 1970}
         if "day_type" in self.keys:
             codes["day_type"] = day_types(days, self.holidays)
         return np.column_stack([codes[key] for key in self.keys]) if self.keys else np.zeros((days.size, 1), dtype="i8")

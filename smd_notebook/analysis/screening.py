@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from smd_notebook.analysis.bins import channels, tidy_frame, zone_of
-from smd_notebook.analysis.edges import DAY, HOUR, distinct, utc_us, wall_us
+from smd_notebook.analysis.bins import channels, tidy_frame, valid_of, watts_of, zone_of
+from smd_notebook.analysis.edges import DAY, HOUR, distinct, wall_us
 from smd_notebook.analysis.passport import stamp
-from smd_notebook.analysis.spread import Intervals, clean, watts
 from smd_notebook.errors import ConfigurationError, UnitError
 
 __all__ = ["screen"]
@@ -66,16 +65,12 @@ def screen(x: Any, *, ev_power: float, ev_hours: float) -> pd.DataFrame:
     for places in channels(frame):
         one = frame.iloc[places]
         head = one.iloc[0]
-        service, measure, unit = (None if pd.isna(head[name]) else str(head[name]) for name in ("service", "measure", "unit"))
-        factor = watts(service, measure, unit)
+        factor = watts_of(one)
         if np.isnan(factor):
             continue
         looked_at += 1
-        begin, end = utc_us(one["start"]), utc_us(one["end"])
-        value = one["value"].to_numpy(dtype="float64", na_value=np.nan)
-        given = Intervals(begin, end, value, np.zeros(len(one), dtype=bool), end - begin)
-        begin, end, value, *_ = clean(given, str(head["channel"]), overlaps="error", additive=measure == "energy")
-        power = value * factor if measure == "power" else value * factor * HOUR / (end - begin)
+        begin, end, value, *_ = valid_of(one)
+        power = value * factor if head["measure"] == "power" else value * factor * HOUR / (end - begin)
         energy = power * (end - begin) / HOUR
         zone = zone_of(one)
         common = {"usage_point": str(head["usage_point"]), "channel": str(head["channel"]), "zone": zone}

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from smd_notebook.analysis.bins import channels, edges_of, flagged_of, kinds_of, tidy_frame, why_not
+from smd_notebook.analysis.calendar import weekday
 from smd_notebook.analysis.edges import DAY, HOUR, check_zone, parse, utc_us, wall_us
 from smd_notebook.analysis.spread import Intervals, check_coverage, clean, split, watts
 from smd_notebook.errors import ConfigurationError, UnitError, warn
@@ -49,7 +50,7 @@ class Days(NamedTuple):
     @property
     def weekend(self) -> NDArray[np.bool_]:
         """Which days are Saturdays and Sundays."""
-        return (self.date + 3) % 7 >= 5  # 1970-01-01 was a Thursday
+        return np.asarray(weekday(self.date) >= 5)
 
 
 class Series(NamedTuple):

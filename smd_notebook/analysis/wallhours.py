@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from smd_notebook.analysis.bins import channels, zone_of
+from smd_notebook.analysis.bins import channels, valid_of, watts_of, zone_of
 from smd_notebook.analysis.edges import DAY, HOUR, parse, utc_us, wall_us
 from smd_notebook.analysis.schedules import Tariff
-from smd_notebook.analysis.spread import Intervals, clean, sums, watts
+from smd_notebook.analysis.spread import sums
 from smd_notebook.errors import ConfigurationError, SmdError, UnitError
 
 if TYPE_CHECKING:
@@ -44,9 +44,8 @@ def electric(frame: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, pd.Series[Any]
     for rows in channels(frame):
         one = frame.iloc[rows]
         head = one.iloc[0]
-        service, measure, unit = (None if pd.isna(head[name]) else str(head[name]) for name in ("service", "measure", "unit"))
-        factor = watts(service, measure, unit)
-        if measure == "energy" and not np.isnan(factor):
+        factor = watts_of(one)
+        if not np.isnan(factor) and head["measure"] == "energy":
             found = True
             yield one, head, factor / 1000
     if not found:
@@ -62,8 +61,7 @@ def hours_of(one: pd.DataFrame, head: pd.Series[Any], factor: float, span: tuple
         raise ConfigurationError(text, hint="A tariff with periods of the day needs hourly data or finer; or leave the long ones out.")
     zone = zone_of(one)
     start, end = utc_us(one["start"]), utc_us(one["end"])
-    value = one["value"].to_numpy(dtype="float64", na_value=np.nan)
-    found = clean(Intervals(start, end, value, np.zeros(len(one), dtype=bool), end - start), label, overlaps="error", additive=True)
+    found = valid_of(one)
     if span is None:
         edges = parse("1h").between(int(start.min()), int(end.max()), zone)
     else:

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from smd_notebook.analysis.bins import channels, tidy_frame, zone_of
+from smd_notebook.analysis.bins import channels, tidy_frame, watts_of, zone_of
 from smd_notebook.analysis.edges import HOUR, utc_us, wall_us
 from smd_notebook.analysis.passport import inputs_of
-from smd_notebook.analysis.spread import watts
 from smd_notebook.errors import ConfigurationError
 from smd_notebook.espi import codes
 
@@ -140,12 +139,6 @@ def names_of(groups: Sequence[pd.DataFrame]) -> list[str]:
     if len(set(labels)) == len(labels):
         return labels
     return [f"{label} (meter {points.index(str(g['usage_point'].iloc[0])) + 1})" for label, g in zip(labels, groups, strict=True)]
-
-
-def watts_of(one: pd.DataFrame) -> float:
-    """Return what turns the values of a channel, per hour where they are energy, into W; missing unless it is electric."""
-    service, measure, unit = (None if pd.isna(one[name].iloc[0]) else str(one[name].iloc[0]) for name in ("service", "measure", "unit"))
-    return watts(service, measure, unit)
 
 
 def rate_of(unit: str) -> tuple[str, str, float]:
