@@ -1,14 +1,5 @@
 // What one looks at is chosen here; what is chosen, and what may be, comes from the kernel in the trait `view`.
 
-function make(tag, className, text) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  if (text) made.textContent = text;
-  return made;
-}
-
-let count = 0;
-
 function render({ model, el }) {
   const root = make("section", "smd-panel smd-chooser");
   root.addEventListener("keydown", (event) => event.stopPropagation()); // letters are for this form: to the notebook an M makes it text
@@ -27,21 +18,12 @@ function render({ model, el }) {
   el.append(root);
 
   let turn = model.get("view").turn ?? 0; // of the last message sent; what answers an older one must not undo what was chosen since
-  let silence, typing;
+  let typing;
 
+  const kernel = caller(model, status, () => root.setAttribute("aria-busy", "false"));
   const send = (what, more) => {
-    const unheard = () => {
-      status.textContent = "The kernel does not answer: a cell may be running. If it was restarted, run this cell again.";
-      root.setAttribute("aria-busy", "false");
-    };
-    clearTimeout(silence);
-    silence = setTimeout(unheard, 5000);
     root.setAttribute("aria-busy", "true");
-    try {
-      model.send({ do: what, with: more ?? {}, turn: ++turn });
-    } catch {
-      unheard(); // of a kernel that is gone
-    }
+    kernel.send({ do: what, with: more ?? {}, turn: ++turn });
   };
 
   // -- the fields --
@@ -167,7 +149,7 @@ function render({ model, el }) {
 
   const written = (message) => {
     if (message.code === undefined) return;
-    clearTimeout(silence);
+    kernel.heard();
     root.setAttribute("aria-busy", "false");
     if (insert(message.code, message.shown)) status.textContent = "The code is in a new cell below.";
     else reveal("The code is here: copy it into a cell.");
@@ -222,7 +204,7 @@ function render({ model, el }) {
   const show = () => {
     const view = model.get("view");
     if ((view.turn ?? 0) < turn) return; // an answer to what was chosen since is on its way
-    clearTimeout(silence);
+    kernel.heard();
     root.setAttribute("aria-busy", String(Boolean(view.busy)));
     status.textContent = view.status ?? "";
     alert.replaceChildren(...(view.problem ?? []).map((line) => make("p", "", line)));
@@ -255,7 +237,8 @@ function render({ model, el }) {
   model.on("msg:custom", written);
   show();
   return () => {
-    for (const one of [silence, typing, soon]) clearTimeout(one);
+    kernel.heard();
+    for (const one of [typing, soon]) clearTimeout(one);
     observer?.disconnect();
     model.off("change:view", show);
     model.off("msg:custom", written);

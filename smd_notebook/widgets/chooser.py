@@ -25,7 +25,7 @@ class Chooser(anywidget.AnyWidget):
         Is told what to do, and with what.
     """
 
-    _esm = _HERE.with_name("chooser.js").read_text(encoding="utf-8")
+    _esm = "".join(_HERE.with_name(name).read_text(encoding="utf-8") for name in ("common.js", "chooser.js"))
     _css = "".join(_HERE.with_name(name).read_text(encoding="utf-8") for name in ("panel.css", "chooser.css"))
     view = traitlets.Dict().tag(sync=True)
 

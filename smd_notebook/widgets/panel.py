@@ -30,7 +30,7 @@ class Panel(anywidget.AnyWidget):
         Returns the address of the view's link, when the page asks for it.
     """
 
-    _esm = _HERE.with_name("panel.js").read_text(encoding="utf-8")
+    _esm = "".join(_HERE.with_name(name).read_text(encoding="utf-8") for name in ("common.js", "panel.js"))
     _css = _HERE.with_name("panel.css").read_text(encoding="utf-8")
     view = traitlets.Dict().tag(sync=True)
 
