@@ -129,11 +129,14 @@ def test_cluster_map() -> None:
     assert METER not in figure.to_json()
 
 
-def test_coincidence_curve() -> None:
+def together() -> pd.DataFrame:
     columns = {"meters": [1, 2, 7], "subsets": 30, "mean": [5000.0, 4000.0, 2500.0], "p10": [1000.0, 2000.0, 2500.0], "p50": 0.0}
     columns |= {"p90": [9000.0, 6000.0, 2500.0], "unit": "W", "coincidence_factor": [1, 0.8, 0.5]}
-    table = stamped(pd.DataFrame({**columns, "interval": pd.Timedelta("15min"), "coverage": 1.0}))
-    figure = plot.cohort(table, title="Together")
+    return stamped(pd.DataFrame({**columns, "interval": pd.Timedelta("15min"), "coverage": 1.0}))
+
+
+def test_coincidence_curve() -> None:
+    figure = plot.cohort(together(), title="Together")
     band, mean = figure.data
     assert list(mean.y) == [5, 4, 2.5]
     assert list(band.y) == [9, 6, 2.5, 2.5, 2, 1]

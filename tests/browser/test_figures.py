@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import smd_notebook as smd
+from tests import test_plot_homes as homes
 
 pytestmark = pytest.mark.browser
 
@@ -30,6 +31,10 @@ def figures() -> dict[str, Any]:
         "duration": smd.plot.duration(feed, channel="electricity delivered"),
         "tou": smd.plot.tou(feed, tariff),
         "bill": smd.plot.bill(lines),
+        "cohort, a fan": smd.plot.cohort(homes.profiles()),
+        "cohort, ranked": smd.plot.cohort(homes.curves(10)),
+        "cohort, a map": smd.plot.cohort(homes.days()),
+        "cohort, together": smd.plot.cohort(homes.together()),
     }
 
 
