@@ -138,4 +138,5 @@ def test_daily_readings_are_drawn_as_a_strip() -> None:
     days = pd.date_range("2024-03-01", periods=31, freq="D", tz=ZONE)
     figure = plot.quality(tidy(days[:-1], values(30), end=days[1:], service="gas", unit="therm"), title="Gas")
     assert figure.layout.yaxis.ticktext == ("whole day",)
+    assert figure.layout.yaxis.title.text == ""  # it is no time of day
     assert figure.layout.title.text == "Gas"

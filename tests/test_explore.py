@@ -151,6 +151,8 @@ def test_what_the_page_chooses(explorer: Explore) -> None:
     tell(explorer, channel="gas delivered")  # the same days, and the figures that suit it
     assert view(explorer)["status"].startswith("Gas delivered, 2025-01-01 to 2025-06-30: 181 readings")
     assert list(explorer.figures) == ["duration", "energy", "quality"]
+    tell(explorer, start="2025-06-30", end="2025-06-30")
+    assert ": 1 reading, " in view(explorer)["status"]
     tell(explorer, start="2024-01-01", end="2026-12-31")  # no further than the data
     assert view(explorer)["period"] == "all"
     tell(explorer, meter="0", compare="month", views=["profile"])
@@ -295,6 +297,13 @@ def test_many_readings_are_binned_before_they_are_drawn() -> None:
     assert first == (date(2016, 1, 1), date(2016, 12, 31))
     year = Choice("electricity delivered", *first)
     assert {name: year.options(name, extent, 35_136) for name in VIEWS} == {name: {} for name in VIEWS}
+
+
+def test_amounts_of_months_are_not_drawn_by_the_day() -> None:
+    extent = Extent(date(2024, 1, 1), date(2024, 3, 31), "UTC", (29 * 86_400.0, 31 * 86_400.0), electric=False)
+    assert Choice("water delivered").options("energy", extent, 3) == {"bins": "1MS"}
+    days = Extent(date(2024, 10, 1), date(2024, 11, 30), "America/Los_Angeles", (86_400.0, 90_000.0), electric=False)
+    assert Choice("gas delivered").options("energy", days, 61) == {}  # one of them has 25 hours
 
 
 def test_slots_are_no_shorter_than_intervals() -> None:

@@ -192,6 +192,12 @@ def test_bars_of_one_direction_stand_side_by_side():
     assert one.marker.color != two.marker.color
 
 
+def test_a_day_of_zeros_is_a_day_and_not_negative():
+    axes = plot.energy(regular("2024-01-01", 96, 0.0)).layout
+    assert axes.yaxis.range == (0, 1)
+    assert axes.xaxis.dtick == 86_400_000  # ms: no hours below the bar of a day
+
+
 def test_one_channel_and_titles(home):
     figure = plot.energy(home, channel="electricity received")
     assert figure.layout.title.text == "Electricity received: energy per day, 2024-01-01 to 2024-12-31"

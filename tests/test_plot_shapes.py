@@ -140,6 +140,9 @@ def test_duration_with_gaps_and_mixed_lengths():
 
 
 def test_nothing_but_missing_values_is_refused():
+    with pytest.raises(ConfigurationError) as told:
+        plot.profile(regular("2024-01-01", 1, 250.0))
+    assert "metered whole" in told.value.hint  # a quarter of an hour is none of its hours
     frame = regular("2024-01-01", 48, np.nan, length="1h")
     for draw in (plot.profile, plot.duration):
         with pytest.raises(ConfigurationError, match="no values to draw"):

@@ -9,7 +9,7 @@ import pandas as pd
 from plotly import graph_objects as go
 
 from smd_notebook.analysis.bins import channels, resample
-from smd_notebook.analysis.edges import HOUR, utc_us
+from smd_notebook.analysis.edges import DAY, HOUR, utc_us
 from smd_notebook.analysis.sides import net
 from smd_notebook.errors import ConfigurationError
 from smd_notebook.plot.base import (
@@ -270,8 +270,10 @@ def _bars(groups: list[pd.DataFrame], *, title: str | None, hidden: int = 0) -> 
     highest, lowest = (
         pick([0.0, *(pick(bars.y, initial=0, where=~np.isnan(bars.y)) for bars in figure.data)]) for pick in (np.max, np.min)
     )
-    if lowest == 0 and highest > 0:
-        figure.update_yaxes(range=[0, float(highest) * 1.05])  # crosses on the axis would make room below it
+    if lowest == 0:
+        figure.update_yaxes(range=[0, float(highest) * 1.05 or 1])  # crosses on the axis, or zeros alone, would make room below it
+    if day_or_more and shown.max() - shown.min() <= np.timedelta64(10, "D"):  # else plotly would divide days into hours
+        figure.update_xaxes(dtick=DAY // 1000, tickformat="%b %-d\n%Y")
     return figure
 
 

@@ -191,6 +191,6 @@ def quality(x: Any, *, slot: str | None = None, channel: str | None = None, titl
     legend_below(figure, itemclick=False, itemdoubleclick=False)
     _axes(figure, matrix)
     if len(matrix.columns) == 1:
-        figure.update_yaxes(ticktext=["whole day"], tickvals=list(matrix.columns))
+        figure.update_yaxes(title={"text": ""}, ticktext=["whole day"], tickvals=list(matrix.columns))
         figure.update_layout(height=280)
     return figure

@@ -106,7 +106,8 @@ def profile(
         table = analysis.profile(one, by=by, slot=slot, holidays=holidays)
         inputs = inputs_of(table)
     if table.empty:
-        raise ConfigurationError("there are no values to draw", hint="See feed.findings for why.")
+        hint = "No slot of the day is metered whole on any day: take more days or a shorter slot; feed.findings says more."
+        raise ConfigurationError("there are no values to draw", hint=hint)
     label = str(table["channel"].iloc[0])
     caption = f"Profiles of {label}"
     heading = title or f"{sentence(label)}{others}: daily profile"

@@ -110,7 +110,8 @@ class Choice:
             return by | ({} if hours == 1 else {"slot": f"{hours}h"})
         if view == "energy":
             days = ((self.end or extent.last) - (self.start or extent.first)).days + 1
-            return {"bins": "1MS"} if days > 400 else {}
+            longer = max(extent.lengths, default=0) > 86_400 + 3600  # what was metered by the month is not known by the day
+            return {"bins": "1MS"} if days > 400 or longer else {}
         return {}
 
 

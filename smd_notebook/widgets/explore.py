@@ -321,11 +321,12 @@ class Explore:
         near = periods(extent)
         period = next((one for one in near if span_of(one, extent) == (choice.start, choice.end)), "own")
         seen = choice.seen(extent)
+        number = f"{len(self._frame):,} reading{'s' if len(self._frame) > 1 else ''}"
         drawing = f" Drawing: {VIEWS[self._todo[0]].lower()} …" if self._todo else ""
         self._chooser.show(
             {
                 **view,
-                "status": f"{sentence(choice.channel)}, {first} to {last}: {len(self._frame):,} readings, {extent.zone}.{drawing}",
+                "status": f"{sentence(choice.channel)}, {first} to {last}: {number}, {extent.zone}.{drawing}",
                 "notes": [*self._found(choice.channel), *dict.fromkeys(self._warned)],
                 "meters": [[str(number), f"Meter {number + 1}: {self._services(key)}"] for number, key in enumerate(self._points)],
                 "meter": str(self._points.index(point)),
