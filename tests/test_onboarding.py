@@ -86,7 +86,7 @@ def test_user_types_that_need_no_person(utility: smd.Sandbox, tmp_path: Path, us
         assert await work.wait(30) == "done"
         assert states(work) == "pppppp"
         assert view(work)["problem"] == []
-        assert ("download_bulk" in view(work)["lines"][0]) == (user_type == "self-access")
+        assert ("download_bulk" in view(work)["code"]) == (user_type == "self-access")
         assert work.production.token_endpoint == utility.custodian.token_endpoint
         work.close()
 
@@ -229,7 +229,8 @@ def test_without_a_certificate_the_doctor_says_what_to_do(utility: smd.Sandbox, 
     assert view(work)["problem"][0] == "client.pem is not there."
     lines = " ".join(view(work)["lines"])
     assert "certificate file: failed" in lines
-    assert "--new-key" in lines
+    assert "--new-key" in view(work)["code"]
+    assert view(work)["code"] in repr(work)
     with pytest.raises(smd.errors.ConfigurationError, match="no registration yet"):
         _ = work.production
     assert have.certificate is not None

@@ -426,7 +426,7 @@ def test_a_self_access_registration_has_nobody_to_ask(monkeypatch: pytest.Monkey
         assert auth.bulk_id == utility.credentials.bulk_id
         assert view(auth)["title"] == "Your own data at Practice utility"
         assert "interval readings of electricity and gas, every 15 min or 1 h" in view(auth)["lines"]
-        assert "client.download_bulk(auth.bulk_id" in view(auth)["lines"][-1]
+        assert "client.download_bulk(auth.bulk_id" in view(auth)["code"]
         assert (buttons(auth, "primary"), buttons(auth, "plain")) == ([], ["restart"])
         for waiting in (auth.start(), auth.wait(5)):
             with pytest.raises(smd.errors.AuthorizationError, match="nobody has to be asked"):

@@ -74,7 +74,7 @@ class Scene:
 
 
 def listed(scene: Scene) -> dict[str, Any]:
-    """Return what to show: title, status, steps, problem, lines, link, field and buttons.
+    """Return what to show: title, status, steps, problem, lines, code, link, field and buttons.
 
     Parameters
     ----------
@@ -145,11 +145,13 @@ def _body(scene: Scene) -> dict[str, Any]:
             status = f"The registration access token is wanted. {_left(scene)}"
             return {"status": status} | _ASKED | _portal(scene, "; it shows the token beside this milestone")
         case "done":
-            code = "client = smd.Client(work.production, credentials)"
-            then = "client.download_bulk" if scene.user_type == "self-access" else "smd.Authorize(client)"
+            alone = scene.user_type == "self-access"
+            then = 'got = client.download_bulk(None, "2025-01-01", "2026-01-01", inbox=...)' if alone else "auth = smd.Authorize(client)"
+            more = ", with the inbox that fits; docs/self-access.md says which" if alone else ""
             return {
                 "status": "All is passed. You may go on with the utility's production service.",
-                "lines": [f"In code: {code}, where `work` is what this form is called, and then {then}."],
+                "lines": [f"In code, where `work` is what this form is called{more}:"],
+                "code": f"client = smd.Client(work.production, credentials)\n{then}",
             }
 
 
@@ -161,8 +163,10 @@ def _new_key(scene: Scene) -> dict[str, Any]:
     """Say how to get a certificate, where there is none."""
     if not any(one.name == "certificate file" for one in scene.checks):
         return {}
-    command = "smd-notebook doctor --new-key FOLDER --host NAME --organization NAME"
-    return {"lines": [f"A key, and the request for a certificate, are made in a terminal: {command}"]}
+    return {
+        "lines": ["A key, and the request for a certificate, are made in a terminal, by the command below."],
+        "code": "smd-notebook doctor --new-key FOLDER --host NAME --organization NAME",
+    }
 
 
 def _portal(scene: Scene, more: str = "") -> dict[str, Any]:

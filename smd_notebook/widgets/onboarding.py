@@ -179,7 +179,9 @@ class Onboarding:
         self._take(self._wanted(), text if isinstance(text, Secret) else Secret(text))
 
     async def wait(self, timeout: float | None = None) -> Stage:
-        """Wait until neither a test is under way nor an answer awaited. Clicks and other widgets go on meanwhile.
+        """Wait while tests run, and while the answer of the OAuth test is awaited. Clicks and other widgets go on meanwhile.
+
+        Where it is for a person to go on, as in ``"choosing"`` or ``"ready"``, it returns at once.
 
         Parameters
         ----------
@@ -189,7 +191,7 @@ class Onboarding:
         Returns
         -------
         str
-            The status then.
+            The status then, which says what is to be done.
 
         Raises
         ------
@@ -212,7 +214,7 @@ class Onboarding:
         view = listed(self._scene())
         lines = [f"<Onboarding: {self._production.title}, {self.status}>", view["status"]]
         lines += [f"{one['mark']} {one['text']} ({one['note']})" for one in view["steps"]]
-        lines += [*view["problem"], *view["lines"]]
+        lines += [*view["problem"], *view["lines"], *view.get("code", "").splitlines()]
         if self.status == "choosing":
             lines.append(f"In code: {_IN_CODE}.")
         if self.link and not self._errands.here():

@@ -1,14 +1,5 @@
 // One status, one thing to do next. Everything shown comes from the trait `view`; what is typed and the link's address are messages only.
 
-function make(tag, className, text) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  if (text) made.textContent = text;
-  return made;
-}
-
-let count = 0;
-
 function render({ model, el }) {
   const root = make("section", "smd-panel");
   root.addEventListener("keydown", (event) => event.stopPropagation()); // Enter and letters are for this form, not for the notebook
@@ -27,20 +18,7 @@ function render({ model, el }) {
 
   let link = null;
   let follow = false; // whether the focus goes to the link once it leads somewhere
-  let silence;
-
-  const send = (message) => {
-    const unheard = () => {
-      status.textContent = "The kernel does not answer: a cell may be running. If it was restarted, run this cell again.";
-    };
-    clearTimeout(silence);
-    silence = setTimeout(unheard, 5000);
-    try {
-      model.send(message);
-    } catch {
-      unheard(); // of a kernel that is gone
-    }
-  };
+  const { send, heard } = caller(model, status);
 
   const tell = (name, text) => {
     if (root.getAttribute("aria-busy") === "true") return;
@@ -111,7 +89,7 @@ function render({ model, el }) {
   };
 
   const show = () => {
-    clearTimeout(silence);
+    heard();
     const view = model.get("view");
     const held = root.contains(document.activeElement);
     title.textContent = view.title ?? "";
@@ -127,6 +105,7 @@ function render({ model, el }) {
       list.append(...view.lines.map((line) => make("li", "", line)));
       parts.push(list);
     }
+    if (view.code) parts.push(make("pre", "smd-code", view.code));
     if (view.link) parts.push(opener(view.link));
     if (view.field) parts.push(field(view.field));
     if (view.buttons?.length) {
@@ -135,6 +114,7 @@ function render({ model, el }) {
       parts.push(row);
     }
     rest.replaceChildren(...parts);
+    if (!rest.querySelector(".smd-primary")) rest.querySelector(".smd-field button")?.classList.add("smd-primary");
     // who works by keyboard goes on where the next thing is to be done
     if (held && (!root.contains(document.activeElement) || document.activeElement === status)) {
       follow = Boolean(link);
@@ -144,7 +124,7 @@ function render({ model, el }) {
 
   const address = (message) => {
     if (!message.link || !link) return;
-    clearTimeout(silence);
+    heard();
     if (status.textContent !== model.get("view").status) status.textContent = model.get("view").status;
     link.href = message.link;
     if (follow && document.activeElement === status) link.focus();
@@ -155,7 +135,7 @@ function render({ model, el }) {
   model.on("msg:custom", address);
   show();
   return () => {
-    clearTimeout(silence);
+    heard();
     model.off("change:view", show);
     model.off("msg:custom", address);
   };

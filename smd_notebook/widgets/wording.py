@@ -96,7 +96,7 @@ class Around:
 
 
 def shown(state: State, around: Around) -> dict[str, Any]:
-    """Return what to show: title, status, problem, lines, link, field and buttons.
+    """Return what to show: title, status, problem, lines, code, link, field and buttons.
 
     Parameters
     ----------
@@ -133,11 +133,11 @@ def _body(state: State, around: Around, who: str) -> dict[str, Any]:
         case Exchanging():
             return {"status": "The customer agreed. Fetching the token …", "busy": True}
         case Authorized(grant) if grant.kind == "bulk":
-            call = 'got = client.download_bulk(auth.bulk_id, "2025-01-01", "2026-01-01", inbox=...)'
             return {
                 "title": f"Your own data at {who}",
                 "status": "This is a Self Access registration: you agreed in the utility's portal, and nobody has to be asked.",
-                "lines": [*_granted(around), f"In code: {call}. Which inbox fits where is in docs/self-access.md."],
+                "lines": [*_granted(around), "In code, with the inbox that fits; docs/self-access.md says which:"],
+                "code": 'got = client.download_bulk(auth.bulk_id, "2025-01-01", "2026-01-01", inbox=...)',
                 "buttons": [button("restart", "Ask a customer all the same")] if around.asks else [],
             }
         case Authorized() | Refreshing():

@@ -136,7 +136,7 @@ class Desk:
     """A browser with the notebook open; it notes every request and every complaint."""
 
     def __init__(self, chromium: Any, url: str, width: int = 1100) -> None:
-        self.context = chromium.new_context(viewport={"width": width, "height": 900})
+        self.context = chromium.new_context(viewport={"width": width, "height": 1800 if SHOTS else 900})
         self.file = Path()
         self.asked: list[str] = []
         self.complaints: list[str] = []

@@ -149,6 +149,65 @@ def test_a_registration_over_a_restart_of_the_kernel(form: Callable[..., Desk], 
     it.check()
 
 
+#: What there may be to show, by a name for it: the first milestones passed, and the next one as it stands.
+SCENES = """
+from dataclasses import replace
+from smd_notebook.access.certificates import Check
+from smd_notebook.access.stations import Problem
+from smd_notebook.widgets.checklist import Scene, listed
+
+every = tuple(work.registration.milestones)
+problem = "the utility refused the certificate (InvalidClientCertificate0123456789abcdef0123456789abcdef)"
+trouble = Problem(problem, "utility", "Ask whether it is registered.", (("correlation id", "0123456789abcdef" * 3),))
+checks = tuple(
+    Check(name, outcome, "CN=notebook.example, of a CA with a long name, until 2027-01-01", advice)
+    for name, outcome, advice in [
+        ("clock", "ok", ""), ("service", "warning", "Wait."), ("certificate file", "failed", "Ask for one."), ("token", "unknown", "")
+    ]
+)
+
+def scene(stage, passed=0, why="", refused=False, portal="sharemydata.pge.com", left=90, kind="standard", **more):
+    there = [replace(one, done_at=1.8e9) for one in every[:passed]] + list(every[passed:])
+    if why:
+        there[passed] = replace(there[passed], problem=why, advice="Ask the utility whether it is registered.", refused=refused)
+    there = () if stage in ("choosing", "blocked") else tuple(one for one in there if kind == "standard" or one.name != "oauth")
+    return Scene(stage, "Pacific Gas and Electric", None if stage == "choosing" else kind, there, left, portal, **more)
+
+scenes = {
+    "choosing": scene("choosing"), "choosing-trouble": scene("choosing", trouble=trouble),
+    "blocked": scene("blocked", trouble=trouble), "blocked-checks": scene("blocked", checks=checks, trouble=trouble),
+    "ready": scene("ready"), "resumed": scene("ready", 3, left=12), "over": scene("ready", 3, left=-1),
+    "checked": scene("ready", 3, checks=checks), "running": scene("running", 1), "running-again": scene("running", 1, problem),
+    **{f"failed-{at}": scene("failed", at, problem) for at in (0, 1, 3, 4, 6)},
+    "failed-checks": scene("failed", 2, problem, checks=checks), "refused": scene("failed", 5, problem, refused=True),
+    "oauth": scene("oauth", 4), "oauth-again": scene("oauth", 4, problem), "oauth-anywhere": scene("oauth", 4, portal=""),
+    "consenting": scene("consenting", 4, listens=True), "pasting": scene("consenting", 4, trouble=trouble),
+    "token": scene("token", 5), "token-anywhere": scene("token", 4, portal="", kind="self-access"),
+    "done": scene("done", 7), "done-alone": scene("done", 7, kind="self-access"),
+}
+print(*scenes)
+"""
+
+
+def test_every_scene_on_a_narrow_screen(form: Callable[..., Desk]) -> None:
+    """What is long is broken, and there is one thing to do first, unless the form is at work or done."""
+    it = form(width=400)
+    it.button("Standard").click()
+    it.status("0 of 7 passed")
+    names = it.ask(SCENES).split()
+    for number, name in enumerate(names):
+        it.ask(f"view = listed(scenes[{name!r}]); work._panel.show(view | {{'title': view['title'] + ' ({number})'}})")
+        api.expect(it.panel.get_by_role("heading")).to_contain_text(f"({number})")
+        it.shot(f"scene-{name}")
+        assert it.panel.evaluate(STICKS_OUT) == [], name
+        busy = it.panel.get_attribute("aria-busy") == "true"
+        primary = it.panel.locator(".smd-primary").count()
+        assert primary == (0 if busy or name.startswith("done") else 1), name
+        marked = it.panel.locator("[aria-current=step]").count()
+        assert marked == (0 if name.startswith(("choosing", "blocked", "done")) else 1), name
+    it.check()
+
+
 def test_what_goes_wrong_on_a_narrow_screen_and_what_comes_after(form: Callable[..., Desk], utility: smd.Sandbox, tmp_path: Path) -> None:
     token = utility.credentials.registration_token
     assert token is not None
