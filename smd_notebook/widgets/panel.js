@@ -123,8 +123,8 @@ function render({ model, el }) {
   };
 
   const address = (message) => {
-    if (!message.link || !link) return;
     heard();
+    if (!message.link || !link) return;
     if (status.textContent !== model.get("view").status) status.textContent = model.get("view").status;
     link.href = message.link;
     if (follow && document.activeElement === status) link.focus();
