@@ -67,6 +67,11 @@ SAVE = """async () => {
     await it.context.save();
     return it.model.toJSON();
 }"""
+#: Scroll to a cell, and tell whether its figure can be seen: while cells run, the notebook scrolls by itself, and hides what is far away.
+SHOWN = """([number, figure]) => {
+    jupyterapp.shell.currentWidget.content.scrollToItem(number, 'start');
+    return (document.querySelector(figure)?.getBoundingClientRect().height ?? 0) > 0;
+}"""
 #: How many colours a picture has, and how much of it is of another colour than its corner.
 COLOURS = """async picture => {
     const image = new Image();
@@ -181,10 +186,9 @@ class Desk:
 
     def drawn(self, number: int) -> tuple[int, float]:
         """Scroll to a cell, and look at the figure below it: how many colours it has, and how much of it is not background."""
-        self.page.evaluate("number => jupyterapp.shell.currentWidget.content.scrollToItem(number, 'start')", number)
-        figure = self.page.locator(f'.jp-Notebook .jp-Cell[data-windowed-list-index="{number}"] .js-plotly-plot')
-        figure.scroll_into_view_if_needed()
-        return self.colours(figure)
+        figure = f'.jp-Notebook .jp-Cell[data-windowed-list-index="{number}"] .js-plotly-plot'
+        self.page.wait_for_function(SHOWN, arg=[number, figure], polling=500)
+        return self.colours(self.page.locator(figure))
 
     def colours(self, figure: Any) -> tuple[int, float]:
         """Look at a figure: how many colours it has, and how much of it is not background."""
