@@ -49,6 +49,7 @@ CODES = (
     "repeated-element",
     "rounded-values",
     "row-empty",
+    "source-empty",
     "source-failed",
     "spike",
     "spike-candidate",

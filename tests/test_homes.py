@@ -22,6 +22,7 @@ import smd_notebook as smd
 from smd_notebook.analysis import duration_curve
 from smd_notebook.analysis.grid import edges_of_year
 from smd_notebook.analysis.homestore import Store
+from smd_notebook.analysis.workers import writing
 from smd_notebook.errors import ConfigurationError, FindingError, ReadError, SmdWarning
 from smd_notebook.espi.model import MISSING
 from smd_notebook.feed import Feed
@@ -343,9 +344,80 @@ def test_under_strict_findings_are_errors_once_all_is_stored(tmp_path: Path) -> 
 
 def test_a_meter_counts_once(tmp_path: Path) -> None:
     later = home(1).select(start="2025-11-01")
-    cohort = cohort_of([home(1), later, home(1)], tmp_path / "homes.zarr")
+    with pytest.warns(SmdWarning, match="1 of 3 sources hold meters that were there already"):
+        cohort = cohort_of([home(1), later, home(1)], tmp_path / "homes.zarr")
     assert cohort.findings[["code", "severity", "source"]].to_numpy().tolist() == [["meter-repeated", "error", "source 2"]]
     assert cohort.meters["n"].tolist() == [len(home(1).tidy())]
+
+
+def test_a_file_that_changed_is_told_from_another_home(tmp_path: Path) -> None:
+    path = tmp_path / "a.xml"
+    home(1).to_espi(path)
+    cohort_of(path, tmp_path / "homes.zarr")
+    home(1).select(start="2025-11-01").to_espi(path)
+    with pytest.warns(SmdWarning, match="were there already"):
+        cohort = cohort_of(path, tmp_path / "homes.zarr")
+    assert cohort.findings["message"].tolist() == ["this source has changed since it was read; the meter stays as it was"]
+    assert cohort.meters["n"].tolist() == [len(home(1).tidy())]
+
+
+def test_homes_that_share_an_id_are_told_apart_by_names(tmp_path: Path) -> None:
+    one, other = home(1), home(5)
+    assert one.channels[0].label == other.channels[0].label
+    point = one.document.channels[0].usage_point
+    twin = Feed(replace(other.document, channels=(replace(other.document.channels[0], usage_point=point),)))
+    cohort = cohort_of({"Ann": one, "Bob": twin}, tmp_path / "homes.zarr")
+    assert cohort.meters["usage_point"].tolist() == [f"Ann/{point}", f"Bob/{point}"]
+    assert cohort.meters["source"].tolist() == ["Ann", "Bob"]
+    sums = cohort.tidy().groupby("usage_point")["value"].sum()
+    assert sums.tolist() == pytest.approx([one.tidy()["value"].sum(), twin.tidy()["value"].sum()])
+    assert len(cohort_of({"Ann": one, "Bob": twin}, tmp_path / "homes.zarr")) == 2
+    with pytest.raises(ConfigurationError, match="with and without a name"):
+        cohort_of([one, twin], tmp_path / "homes.zarr")
+
+
+def test_a_source_that_gives_no_meter_is_told_of(tmp_path: Path) -> None:
+    whole = home(1)
+    channel = whole.document.channels[0]
+    blocks = tuple(replace(one, readings=replace(one.readings, duration=np.zeros_like(one.readings.duration))) for one in channel.blocks)
+    instants = Feed(replace(whole.document, channels=(replace(channel, blocks=blocks, interval_length=None),), blocks=blocks))
+    nothing = Feed(replace(whole.document, channels=(), blocks=()))
+    with pytest.warns(SmdWarning, match="2 of 3 sources give no meter"):
+        cohort = cohort_of([nothing, instants, home(2)], tmp_path / "homes.zarr")
+    found = cohort.findings
+    assert sorted(zip(found["source"], found["code"], strict=True)) == [
+        ("source 1", "source-empty"),
+        ("source 2", "not-on-grid"),
+        ("source 2", "source-empty"),
+    ]
+    assert found.set_index("code").loc["not-on-grid", "n"] == sum(len(one.readings) for one in blocks)
+
+
+def test_a_store_keeps_how_its_sources_were_read(tmp_path: Path) -> None:
+    home(1).to_espi(tmp_path / "a.xml")
+    path = tmp_path / "homes.zarr"
+    cohort_of(tmp_path / "a.xml", path)
+    for options in ({"tz": "America/New_York"}, {"clock": "auto"}):
+        with pytest.raises(ConfigurationError, match="1 of 1 sources are in this store"):
+            cohort_of(tmp_path / "a.xml", path, **options)
+    other = cohort_of(tmp_path / "a.xml", tmp_path / "other.zarr", tz="America/New_York")
+    assert len(cohort_of(tmp_path / "a.xml", tmp_path / "other.zarr", tz="America/New_York")) == len(other) == 1
+
+
+def test_one_process_at_a_time_writes_into_a_store(tmp_path: Path) -> None:
+    path = tmp_path / "homes.zarr"
+    with writing(path), pytest.raises(ConfigurationError, match=r"another process is reading homes into 'homes.zarr'"):
+        cohort_of([home(1)], path)
+    assert len(cohort_of([home(1)], path)) == 1
+
+
+def test_nothing_is_written_where_nothing_may_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "homes.zarr"
+    cohort_of([home(1)], path)
+    before = {one: one.stat().st_mtime_ns for one in path.rglob("*")}
+    monkeypatch.setattr("os.access", lambda *_: False)
+    assert len(cohort_of([home(1)], path)) == 1
+    assert {one: one.stat().st_mtime_ns for one in path.rglob("*")} == before
 
 
 def test_what_lies_off_the_steps_is_told_of(tmp_path: Path) -> None:
@@ -372,6 +444,12 @@ def test_refusals(tmp_path: Path, twelve: smd.Cohort) -> None:
     with pytest.raises(ConfigurationError, match="no cohort's store"):
         cohort_of([home(1)], tmp_path / "full")
     home(1).to_zarr(tmp_path / "other.zarr")
+    with pytest.raises(ReadError, match="no such file or folder"):
+        cohort_of(tmp_path / "hoems", tmp_path / "homes.zarr")
+    cohort_of([home(1)], tmp_path / "old.zarr")
+    zarr.open_group(str(tmp_path / "old.zarr"), mode="a").attrs["format"] = "smd_notebook cohort 0"
+    with pytest.raises(ConfigurationError, match="another version of smd_notebook"):
+        smd.Cohort(tmp_path / "old.zarr")
     with pytest.raises(ConfigurationError, match="a Zarr store, and no cohort's"):
         cohort_of([home(1)], tmp_path / "other.zarr")
     with pytest.raises(ReadError, match="nothing to read"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,10 +15,10 @@ from smd_notebook.analysis.homearrays import Arrays
 from smd_notebook.analysis.homefiles import folder_of
 from smd_notebook.analysis.homerows import applied, bins_to_add, gathered, groups_of, joined, meters_of, tidy_rows
 from smd_notebook.analysis.homestore import Store, exported
-from smd_notebook.analysis.intake import fingerprints, options_of, sources_of, take_in, tens
+from smd_notebook.analysis.intake import Options, Source, fingerprints, options_of, sources_of, take_in, tens
 from smd_notebook.analysis.measures import metrics
 from smd_notebook.analysis.release import release_screen
-from smd_notebook.analysis.workers import in_order
+from smd_notebook.analysis.workers import in_order, writing
 from smd_notebook.errors import ConfigurationError, enforce, needs, warn
 from smd_notebook.findings import as_frame
 
@@ -26,6 +28,12 @@ if TYPE_CHECKING:
 __all__ = ["Cohort"]
 
 _FEW = 30  # sources that are read before a second process would have started
+#: What is warned of, beside being a finding.
+_TOLD = {
+    "source-failed": "could not be read",
+    "source-empty": "give no meter",
+    "meter-repeated": "hold meters that were there already, which count as they were",
+}
 
 
 class Cohort(Arrays):
@@ -78,9 +86,10 @@ class Cohort(Arrays):
 
         Parameters
         ----------
-        sources : glob, folder, or iterable of sources
+        sources : glob, folder, iterable of sources, or mapping of names to sources
             One source a home: a path, a Feed, a Download, bytes, or a list of files that belong together; or a function that returns a
-            Feed, as `sample_cohort` gives them.
+            Feed, as `sample_cohort` gives them. Homes with names, ``{"home 1": "one.xml"}``, have them in front of their usage points, and
+            so may share the ids that their files give them.
         store : path
             A folder that `Cohort.read` made, or one that is not there yet, such as ``"homes.zarr"``.
         client : dask.distributed.Client, optional
@@ -100,7 +109,8 @@ class Cohort(Arrays):
         Raises
         ------
         ConfigurationError
-            If the folder holds something else, zarr is not installed, or no dialect or clock has this name.
+            If the folder holds something else, zarr is not installed, no dialect or clock has this name, another process writes into the
+            store, or a source is in it that was read with another clock, tz or dialect.
         ReadError
             If there are no sources.
         TimeZoneError
@@ -111,7 +121,7 @@ class Cohort(Arrays):
         Warns
         -----
         SmdWarning
-            Where sources could not be read.
+            Where sources could not be read, give no meter, or hold meters that were there already.
 
         Notes
         -----
@@ -123,24 +133,28 @@ class Cohort(Arrays):
 
         options = options_of(clock, tz, dialect)
         given = sources_of(sources)
-        target = Store(Path(store), create=True)
         if processes is None and client is None and len(given) < _FEW:
             processes = 1
         work: dict[str, Any] = {"client": client, "processes": processes}
-        if target.records:
-            hashes = [one for part in in_order(fingerprints, ((some,) for some in tens(given)), **work) for one in part]
-            given = [source for source, sha in zip(given, hashes, strict=True) if sha not in target.hashes]
-        failed = 0
-        with tqdm(total=len(given), desc="read", unit="home", disable=not (progress and given)) as bar:
-            for homes in in_order(take_in, ((some, options) for some in tens(given)), **work):
-                target.add(homes)
-                failed += sum(home.failed for home in homes)
-                bar.update(len(homes))
-        target.finish()
+        told: Counter[str] = Counter()
+        with writing(Path(store)):
+            target = Store(Path(store), create=True)
+            if target.records:
+                hashes = [one for part in in_order(fingerprints, ((some,) for some in tens(given)), **work) for one in part]
+                given = _unread(given, hashes, target, options)
+            with tqdm(total=len(given), desc="read", unit="home", disable=not (progress and given)) as bar:
+                for homes in in_order(take_in, ((some, options) for some in tens(given)), **work):
+                    told["source-failed"] += sum(home.failed for home in homes)
+                    for record in target.add(homes):
+                        told.update({one["code"] for one in record["findings"]} & {"source-empty", "meter-repeated"})
+                    bar.update(len(homes))
+            if given or os.access(target.path, os.W_OK):
+                target.finish()
         out = cls(store)
         enforce(target.findings)
-        if failed:
-            warn(f"{failed} of {len(given)} sources could not be read; cohort.findings says why")
+        if any(told.values()):
+            parts = [f"{told[code]} of {len(given)} sources {what}" for code, what in _TOLD.items() if told[code]]
+            warn(f"{'; '.join(parts)}. cohort.findings says why")
         return out
 
     # -- what is there -----------------------------------------------------------------------------------------------------------------
@@ -319,3 +333,13 @@ class Cohort(Arrays):
             hint = "Longer bins, larger groups or more homes may pass; smd.analysis.release_screen shows which sums fail."
             raise ConfigurationError(f"nothing of this may be published: {reasons}", hint=hint)
         return screened
+
+
+def _unread(given: list[Source], hashes: list[str], target: Store, options: Options) -> list[Source]:
+    """Return the sources that are not in a store."""
+    asked = target.asked
+    other = [source for source, sha in zip(given, hashes, strict=True) if sha in asked and asked[sha] != options.asked(source)]
+    if other:
+        text = f"{len(other)} of {len(given)} sources are in this store, read with another clock, tz or dialect, or with and without a name"
+        raise ConfigurationError(text, hint="Name another store; what is in this one stays as it was read.")
+    return [source for source, sha in zip(given, hashes, strict=True) if sha not in asked]

@@ -70,7 +70,11 @@ class Store:
             self.root.attrs["title"] = "Green Button (ESPI) readings of a cohort"
             self.root.attrs["format"] = _FORMAT
             self._array(self.root, "sources", (0,), (GROWTH,), str, ("source",), "")
-        if self.root.attrs.get("format") != _FORMAT:
+        made = str(self.root.attrs.get("format", ""))
+        if made != _FORMAT and made.startswith(_FORMAT.rstrip("1234567890")):
+            text = f"{self.path.name!r} was made by another version of smd_notebook"
+            raise ConfigurationError(text, hint="Read the sources again, into a folder that is not there yet.")
+        if made != _FORMAT:
             raise ConfigurationError(f"{self.path.name!r} is a Zarr store, and no cohort's", hint="Name another folder.")
         self.records: list[dict[str, Any]] = []
         for text in self.root["sources"][:].tolist():
@@ -92,7 +96,12 @@ class Store:
     @property
     def hashes(self) -> set[str]:
         """Hashes of the sources that were read."""
-        return {record["sha256"] for record in self.records if record["sha256"] and not _failed(record)}
+        return set(self.asked)
+
+    @property
+    def asked(self) -> dict[str, dict[str, Any]]:
+        """How the sources were read, by their hashes: what `Options.asked` says."""
+        return {record["sha256"]: record.get("asked", {}) for record in self.records if record["sha256"] and not _failed(record)}
 
     @property
     def findings(self) -> list[Finding]:
@@ -167,27 +176,34 @@ class Store:
 
     # -- writing -----------------------------------------------------------------------------------------------------------------------
 
-    def add(self, homes: Iterable[Home]) -> None:
+    def add(self, homes: Iterable[Home]) -> list[dict[str, Any]]:
         """Write homes, and then that they are there.
 
         Parameters
         ----------
         homes : iterable of Home
             About `BATCH` of them.
+
+        Returns
+        -------
+        list of dict
+            What was written down of each that is new.
         """
         rows: dict[str, list[Any]] = {}
         names, hashes, points, sizes = self._state()
+        before = {record["source"] for record in self.records if record["meters"]}
         records = []
         for home in homes:
             if home.sha256 in hashes:
                 continue  # the same bytes add nothing
             record: dict[str, Any] = {"source": home.source, "sha256": home.sha256, "findings": home.findings, "meters": []}
+            record |= {"asked": home.asked} if home.asked else {}
             if _failed(record) and any(record == one for one in self.records):
                 continue
             for row in home.rows:
                 table = names.setdefault(row.kind, _name(row.kind, names.values()))
                 if (table, row.usage_point, row.channel) in points:
-                    record["findings"].append(_repeated(home.source, row.channel))
+                    record["findings"].append(_repeated(home.source, row.channel, changed=home.source in before))
                     continue
                 place = sizes.get(table, 0)
                 sizes[table] = place + 1
@@ -203,6 +219,7 @@ class Store:
         for table, some in rows.items():
             self._write(table, some)
         self._commit(records)
+        return records
 
     def _state(self) -> tuple[dict[Kind, str], set[str], set[tuple[str, str, str]], dict[str, int]]:
         if not hasattr(self, "_known"):
@@ -346,9 +363,14 @@ def _failed(record: dict[str, Any]) -> bool:
     return any(one["code"] == "source-failed" for one in record["findings"])
 
 
-def _repeated(source: str, channel: str) -> dict[str, Any]:
-    text = "this meter is in the cohort already, from another source; it counts once, as it was there"
-    hint = "Files of one home belong together: Cohort.read([['jan.xml', 'feb.xml'], ...])."
+def _repeated(source: str, channel: str, *, changed: bool) -> dict[str, Any]:
+    if changed:
+        text = "this source has changed since it was read; the meter stays as it was"
+        hint = "Read all sources again, into another store."
+    else:
+        text = "this meter is in the cohort already, from another source; it counts once, as it was there"
+        hint = "Files of one home belong together: Cohort.read([['jan.xml', 'feb.xml'], ...])."
+        hint += " Homes whose files give them the same id need names: Cohort.read({'home 1': 'one.xml', 'home 2': 'other.xml'})."
     return asdict(Finding("meter-repeated", "error", text, hint, channel=channel, source=source))
 
 

@@ -7,7 +7,7 @@ import hashlib
 import io
 import os
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -47,6 +47,7 @@ __all__ = [
 #: Files up to this are read at once [bytes].
 _HELD = 1 << 26
 _TAKES = "Give a glob, a folder, or a list of what smd.read takes: one source a home."
+_BY_ITSELF = "Analyse this home by itself: smd.read."
 
 
 class Options(NamedTuple):
@@ -55,6 +56,11 @@ class Options(NamedTuple):
     clock: str = "declared"
     tz: str | None = None
     dialect: str | None = None
+
+    def asked(self, source: Source) -> dict[str, Any]:
+        """Return what was asked for a source beyond what goes without saying."""
+        told = {name: value for name, value in self._asdict().items() if value != self._field_defaults[name]}
+        return told | ({"named": True} if source.named else {})
 
 
 class _File(io.BytesIO):
@@ -67,10 +73,11 @@ class _File(io.BytesIO):
 
 @dataclass(frozen=True)
 class Source:
-    """A home's data before it is read: what to call it, and what to read."""
+    """A home's data before it is read: what to call it, what to read, and whether the name is the home's own."""
 
     name: str
     what: Any
+    named: bool = False
 
     def sha256(self) -> str:
         """Return the hash of its bytes, or what it says of itself.
@@ -109,6 +116,7 @@ class Home:
     sha256: str
     rows: list[Row] = field(default_factory=list)
     findings: list[dict[str, Any]] = field(default_factory=list)
+    asked: dict[str, Any] = field(default_factory=dict)
 
     @property
     def failed(self) -> bool:
@@ -121,7 +129,7 @@ def sources_of(given: Any) -> list[Source]:
 
     Parameters
     ----------
-    given : path, glob, folder, or iterable of sources
+    given : path, glob, folder, iterable of sources, or mapping of names to sources
         What `Cohort.read` was given.
 
     Raises
@@ -129,6 +137,10 @@ def sources_of(given: Any) -> list[Source]:
     ReadError
         Where there is nothing.
     """
+    if isinstance(given, Mapping):
+        given = [Source(str(name), one, named=True) for name, one in given.items()]
+    elif isinstance(given, (str, os.PathLike)) and not glob.has_magic(str(given)) and not Path(given).expanduser().exists():
+        raise ReadError("there is no such file or folder", source=Path(given).name, hint=_TAKES)
     found = list(_expanded(given, "source"))
     if not found:
         raise ReadError("there is nothing to read", hint=_TAKES)
@@ -145,9 +157,11 @@ def _expanded(given: Any, name: str) -> Iterator[Source]:
             yield from (_file(Path(one)) for one in sorted(glob.glob(str(path), recursive=True)))
         else:
             yield _file(path)  # where it is not there, reading it says so
+    elif isinstance(given, Source):
+        yield given
     elif isinstance(given, Feed | bytes) or callable(given) or hasattr(given, "read") or hasattr(given, "subscription"):
         yield Source(str(getattr(given, "name", "") or name), given)
-    elif isinstance(given, Iterable) and not isinstance(given, dict):
+    elif isinstance(given, Iterable) and not isinstance(given, Mapping):
         for number, one in enumerate(given, 1):
             several = isinstance(one, (list, tuple))  # files that belong together
             yield from [Source(f"{name} {number}", list(one))] if several else _expanded(one, f"{name} {number}")
@@ -190,7 +204,8 @@ def _home(source: Source, options: Options) -> Home:
         sha = replace(source, what=what).sha256()
         if is_parquet(source.what):
             rows, found, about = read_meters(Path(source.what))
-            source = replace(source, name=about.get("source", source.name))
+            if not source.named:
+                source = replace(source, name=about.get("source", source.name))
         else:
             rows, found = _rows(what, options)
     except SmdError as error:
@@ -200,7 +215,12 @@ def _home(source: Source, options: Options) -> Home:
         text = f"the source could not be read: {type(error).__name__}"  # its own text may hold a reading
         hint = "smd.read(...) of it alone shows where; please report it."
         return Home(source.name, sha, findings=[_plain(Finding("source-failed", "error", text, hint), source)])
-    return Home(source.name, sha, rows, [_plain(one, source) for one in found])
+    if not rows:
+        hint = "Feeds of customers, authorizations or bills have none; ask for interval data, or leave it out."
+        found = [*found, Finding("source-empty", "warning", "no interval is in this source that a cohort keeps: it gives no meter", hint)]
+    if source.named:
+        rows = [replace(row, usage_point=f"{source.name}/{row.usage_point}") for row in rows]
+    return Home(source.name, sha, rows, [_plain(one, source) for one in found], options.asked(source))
 
 
 def _held(what: Any) -> Any:
@@ -231,9 +251,11 @@ def _row(one: Series, found: list[Finding]) -> Row | None:
     """Return a channel on its grid; what does not fit is told of."""
     channel, readings = one.channel, one.readings
     known = np.flatnonzero((readings.start != MISSING) & (readings.duration > 0))
-    if not known.size:
-        return None
     if known.size < len(readings):
+        text = "readings without a start or a length, as reads of a register, have no place in a cohort's table; they are not in the store"
+        found.append(Finding("not-on-grid", "warning", text, _BY_ITSELF, channel=channel.label, n=len(readings) - known.size))
+        if not known.size:
+            return None
         readings = rows_of(readings, known)
     step = channel.interval_length or most_common(readings.duration)
     power = channel.power_of_ten + readings.exponent

@@ -13,11 +13,12 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from smd_notebook.errors import ConfigurationError, SmdError
 
-__all__ = ["in_order"]
+__all__ = ["in_order", "writing"]
 
 _TRIES = 3
 
@@ -88,6 +89,31 @@ def _pooled(work: Callable[..., Any], pieces: Iterator[tuple[Any, ...]], n: int)
                 stop.set()
                 pool.shutdown(cancel_futures=True)
                 raise
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Keep other processes from writing into a store.
+
+    Raises
+    ------
+    ConfigurationError
+        Where another one is at it.
+    """
+    from filelock import FileLock, Timeout
+
+    path = path.absolute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not os.access(path.parent, os.W_OK):  # then there is nothing to write, or it fails anyhow
+        yield
+        return
+    try:
+        lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=0).acquire()
+    except Timeout:
+        hint = "Wait until it ends, and run this again: what it has read is not read again."
+        raise ConfigurationError(f"another process is reading homes into {path.name!r}", hint=hint) from None
+    with lock:
+        yield
 
 
 #: In a worker, whether it shall begin nothing more.
