@@ -83,6 +83,15 @@ def test_homes_that_cannot_be_priced_are_told_of(homes: smd.Cohort, tmp_path: Pa
         mixed.select(usage_point="ev-home-1-electricity").compare_tariffs(TARIFFS, **TERMS)
 
 
+def test_homes_with_meters_of_power_are_told_of(tmp_path: Path) -> None:
+    feed = home(1)
+    power = Feed(replace(feed.document, channels=(replace(feed.document.channels[0], measure="power", unit="W"),)))
+    mixed = smd.Cohort.read([power, home(2)], tmp_path / "homes.zarr", processes=1, progress=False)
+    with pytest.warns(SmdWarning, match=r"1 home\(s\) were not priced: their meters hold power"):
+        found = mixed.compare_tariffs(TARIFFS, **TERMS)
+    assert found["usage_point"].unique().tolist() == ["heat-pump-home-2-electricity"]
+
+
 def test_refusals(homes: smd.Cohort) -> None:
     with pytest.raises(ConfigurationError, match="name of its own"):
         homes.compare_tariffs([TARIFFS[0], TARIFFS[0]], **TERMS)

@@ -14,7 +14,7 @@ import pytest
 
 import smd_notebook as smd
 from smd_notebook.analysis import coincidence, homepeaks
-from smd_notebook.errors import ConfigurationError, UnitError
+from smd_notebook.errors import ConfigurationError, SmdWarning, UnitError
 from smd_notebook.espi.model import MISSING
 from smd_notebook.feed import Feed
 from smd_notebook.households import between, household
@@ -106,6 +106,19 @@ def test_refused_groups(homes: smd.Cohort, tmp_path: Path) -> None:
     for curve in ({"sizes": [14]}, {"sizes": []}, {"sizes": [0, 2]}, {"subsets": 0}):
         with pytest.raises(ConfigurationError, match="from 1 to 13"):
             homes.coincidence_curve("1h", **curve)
+
+
+def test_meters_that_share_little_time_are_told_of(tmp_path: Path) -> None:
+    week = pd.Timestamp(AUTUMN[0] + 7 * 86_400, unit="s", tz="UTC")
+    early, late = home(1).select(end=week), home(5).select(start=week)
+    apart = cohort_of([early, late], tmp_path / "apart.zarr")
+    with pytest.warns(SmdWarning, match="enough meters are valid at no instant"):
+        assert apart.coincidence().set_index("metric").loc[["group_max", "coincidence_factor"], "value"].isna().all()
+    with pytest.warns(SmdWarning, match="at no instant"):
+        assert apart.coincidence_curve()["mean"].isna().all()
+    some = cohort_of([home(1).select(end=week + pd.Timedelta("2D")), late], tmp_path / "some.zarr")
+    with pytest.warns(SmdWarning, match="at 14 % of the time only"):  # 2 days of 14
+        some.coincidence()
 
 
 # The curve ---------------------------------------------------------------------------------------------------------------------------

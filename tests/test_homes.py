@@ -420,6 +420,25 @@ def test_nothing_is_written_where_nothing_may_be(tmp_path: Path, monkeypatch: py
     assert {one: one.stat().st_mtime_ns for one in path.rglob("*")} == before
 
 
+def test_a_meter_of_less_than_a_slot_has_no_profile(tmp_path: Path) -> None:
+    short = home(1).select(start="2025-10-28 00:00", end="2025-10-28 00:30")
+    cohort = cohort_of([short], tmp_path / "homes.zarr")
+    assert cohort.meters["n"].tolist() == [2]
+    assert not len(smd.profile(short))
+    assert not len(cohort.profile())
+    assert cohort.profile().columns.tolist() == smd.profile(short).columns.tolist()
+
+
+def test_a_cohort_without_meters_says_so(tmp_path: Path) -> None:
+    with pytest.warns(SmdWarning, match="1 of 1 sources could not be read"):
+        none = cohort_of([b"<feed>"], tmp_path / "homes.zarr")
+    for call in (none.profile, none.duration_curve, none.dataset, none.tidy, none.metrics, none.typical_days, none.coincidence):
+        with pytest.raises(ConfigurationError, match="no meters"):
+            call()
+    with pytest.raises(ConfigurationError, match="no meters"):
+        none.publish("1D", customers="residential")
+
+
 def test_what_lies_off_the_steps_is_told_of(tmp_path: Path) -> None:
     feed = home(1)
     channel = feed.document.channels[0]

@@ -44,7 +44,7 @@ class Arrays(Together):
         ConfigurationError
             If the meters are of several tables, there is no such year, dask is not installed, or an attribute has a name that is taken.
         """
-        tables = self.meters["table"].unique().tolist()
+        tables = self._there()["table"].unique().tolist()
         if len(tables) > 1:
             names = ", ".join(tables)
             hint = f'Select one: cohort.select(table="{tables[0]}").dataset(). There are {names}.'
@@ -90,7 +90,7 @@ class Arrays(Together):
     def _tabled(self, table: Callable[..., pd.DataFrame], *, client: Any = None, processes: int | None = 1, **options: Any) -> pd.DataFrame:
         """Return what is made of arrays of meters, some at a time."""
         pieces = []
-        for name, meters in self.meters[["table", "row", "usage_point", "channel"]].groupby("table", sort=False):
+        for name, meters in self._there()[["table", "row", "usage_point", "channel"]].groupby("table", sort=False):
             kind, years = self._store.kinds[str(name)], self._store.years(str(name))
             size = at_once(sum(edges_of_year(kind.step, kind.zone, year).size for year in years))
             parts = (meters.iloc[low : low + size] for low in range(0, len(meters), size))

@@ -54,8 +54,8 @@ def profiles(cube: xr.Dataset, **options: Any) -> pd.DataFrame:
     n = n.reshape(len(n), len(groups), -1)
     meter, group = np.nonzero(n.sum(axis=-1))
     size = asked.n_slots
-    chosen = mean.reshape(n.shape)[meter, group].ravel(), fan.reshape(*n.shape, -1)[meter, group].reshape(meter.size * size, -1)
-    part = asked.part(groups[group], n[meter, group].ravel(), *chosen)
+    means, fans = mean.reshape(n.shape)[meter, group], fan.reshape(*n.shape, fan.shape[-1])[meter, group]
+    part = asked.part(groups[group], n[meter, group].ravel(), means.ravel(), fans.reshape(meter.size * size, fan.shape[-1]))
     return _frame(cube, np.repeat(meter, size), asked.columns([part]) | {"unit": _unit(cube, meter.size * size)})
 
 

@@ -16,7 +16,7 @@ from smd_notebook.analysis.homestore import BATCH, Store
 from smd_notebook.analysis.passport import stamp
 from smd_notebook.analysis.typical import Shaping, TypicalDays, tried_of, typical_days
 from smd_notebook.analysis.workers import in_order
-from smd_notebook.errors import ConfigurationError
+from smd_notebook.errors import ConfigurationError, warn
 
 if TYPE_CHECKING:
     from datetime import date
@@ -59,6 +59,11 @@ class Together(Meters):
             If there are fewer than two meters, they are of several flows, or an argument is not understood.
         UnitError
             If intervals do not line up, or rates are of unlike units.
+
+        Warns
+        -----
+        SmdWarning
+            Where instants that count are less than half of the time, or there are none.
 
         Notes
         -----
@@ -214,12 +219,16 @@ class Together(Meters):
         Warns
         -----
         SmdWarning
-            Where some homes cannot be priced, such as those with a net of both directions.
+            Where some homes cannot be priced, such as those with a net of both directions, or with meters of power.
         """
         customer: dict[str, Any] = {"territory": territory, "income_tier": income_tier, "all_electric": all_electric}
         pricing = pricing_of(tariffs, cycles, rates_as_of, export_price, **customer)
         pieces = [(str(self._store.path), pricing, some) for some in self._homes()]
         table = comparison_of(in_order(priced, pieces, client=client, processes=processes), pricing)
+        electric = self.meters[self.meters["service"] == "electricity"].groupby("usage_point")["measure"]
+        without = int((~electric.agg(lambda measures: "energy" in set(measures))).sum())
+        if without:
+            warn(f"{without} home(s) were not priced: their meters hold power or reads of registers, and no energy")
         inputs: dict[str, Any] = {name: f"{one.utility} {one.name}, {one.source}" for name, (one, _) in pricing.tariffs.items()}
         inputs |= {"cycles": str(cycles), "rates as of": str(rates_as_of), "export price": export_price, **customer}
         inputs |= {"a real bill has besides": sorted({item for one, _ in pricing.tariffs.values() for item in one.left_out})}
@@ -254,7 +263,7 @@ class Together(Meters):
 
     def _places(self) -> pd.DataFrame:
         """Return where the meters stand in the store, and when they begin and end [s since 1970]."""
-        places = self.meters[["table", "row", "usage_point", "channel", "first", "last"]].copy()
+        places = self._there()[["table", "row", "usage_point", "channel", "first", "last"]].copy()
         for name in ("first", "last"):
             places[name] = places[name].dt.as_unit("s").astype("int64")
         places["chunk"] = places["row"] // BATCH

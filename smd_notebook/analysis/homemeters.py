@@ -100,6 +100,12 @@ class Meters:
         for value, rows in self.meters.groupby(by, sort=True, observed=True):
             yield value, self._with(rows.reset_index(drop=True))
 
+    def _there(self) -> pd.DataFrame:
+        """Return the meters, of which there must be some."""
+        if not len(self):
+            raise ConfigurationError("the cohort has no meters", hint="cohort.findings says why its sources gave none.")
+        return self.meters
+
     def _with(self, meters: pd.DataFrame) -> Self:
         out = copy.copy(self)
         out.meters = meters

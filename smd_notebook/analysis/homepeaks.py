@@ -15,7 +15,7 @@ from smd_notebook.analysis.homerows import KEEP, tidy_rows
 from smd_notebook.analysis.homestore import opened
 from smd_notebook.analysis.loads import aligned, check_apart, check_share, highest, own_peaks, peaks_table, rates_at, unlike
 from smd_notebook.analysis.series import Series, series_of
-from smd_notebook.errors import ConfigurationError, UnitError
+from smd_notebook.errors import ConfigurationError, UnitError, warn
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["Rates", "coincidence_of", "curve_of", "rates_of"]
 
 _SPREAD = (0.1, 0.5, 0.9)
+#: Coverage below which it is warned that few instants count.
+_LITTLE = 0.5
 
 
 class Rates(NamedTuple):
@@ -84,6 +86,9 @@ class _Together:
         counts = self._count >= min_share * len(self.meters) - 1e-9
         self.times, self.length = self.times[counts], self.length[counts]
         self.group = highest(self.times, self.length, self._sum[counts], self.meters)
+        if self.group.coverage < _LITTLE:
+            some = f"at {100 * self.group.coverage:.0f} % of the time only" if self.times.size else "at no instant"
+            warn(f"enough meters are valid {some}.\nSelect meters of the same time by their first, last and coverage; or min_share=0.9.")
 
     def _add(self, block: Rates) -> None:
         if not np.isin(block.times, self.times, assume_unique=True).all():
