@@ -14,7 +14,7 @@ from smd_notebook.errors import Finding
 from smd_notebook.espi.model import MISSING
 from smd_notebook.selection import Series
 
-__all__ = ["as_html", "as_text"]
+__all__ = ["as_html", "as_text", "in_words", "kinds"]
 
 _WRONG = ("clock-disproved", "clock-unrecoverable")
 
@@ -33,7 +33,7 @@ def as_text(series: Sequence[Series], resources: Mapping[str, Sequence[Any]], fi
     """
     lines = [_headline(series, resources)]
     lines += ["  " + ", ".join(text for text in row if text) + " covered" * bool(row[-1]) for row in _rows(series)]
-    lines += [f"  {what}" + f" (x{len(same)})" * (len(same) > 1) + "; see feed.findings" for what, same in _kinds(findings).items()]
+    lines += [f"  {what}" + f" (x{len(same)})" * (len(same) > 1) + "; see feed.findings" for what, same in kinds(findings).items()]
     return f"<Feed: {lines[0]}>" if len(lines) == 1 else "\n".join([f"<Feed: {lines[0]}", *lines[1:]]) + ">"
 
 
@@ -60,10 +60,8 @@ def as_html(
         "<tr>" + "".join(f"<td style='text-align:left'>{html.escape(text)}</td>" for text in row) + "</tr>" for row in _rows(series)
     )
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>" if body else ""
-    notes = [  # in words, as a table of findings is cut off where its words are
-        f"{what}{f' (1 of {len(same)})' if len(same) > 1 else ''}: {same[0].message}. {same[0].suggestion}"
-        for what, same in _kinds(one for one in findings if one.code not in _WRONG).items()
-    ]
+    others = kinds(one for one in findings if one.code not in _WRONG)
+    notes = [f"{in_words(what, same)}. {same[0].suggestion}" for what, same in others.items()]  # a table of findings cuts words off
     if notes:
         notes.append("feed.findings lists all that was noticed; docs/findings.md says what each code means")
     listed = "".join(f"<li>{html.escape(text)}</li>" for text in notes)
@@ -75,6 +73,28 @@ def as_html(
     )
     lead = html.escape(_headline(series, resources))
     return f"<div>{warnings}<b>Feed</b>: {lead}{table}{f'<ul>{listed}</ul>' if listed else ''}</div>"
+
+
+def kinds(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
+    """Put findings that are more than information together by what they are, the gravest first.
+
+    >>> list(kinds([Finding("gap", "warning", "nothing was metered for 1 h"), Finding("stale", "info", "")]))
+    ['warning: gap']
+    """
+    found: dict[str, list[Finding]] = {}
+    for one in sorted(findings, key=lambda one: (one.severity, one.code)):
+        if one.severity != "info":
+            found.setdefault(f"{one.severity}: {one.code}", []).append(one)
+    return found
+
+
+def in_words(what: str, same: Sequence[Finding]) -> str:
+    """Say what findings of one kind are, by the first of them.
+
+    >>> in_words("warning: gap", 2 * [Finding("gap", "warning", "nothing was metered for 1 h")])
+    'warning: gap (1 of 2): nothing was metered for 1 h'
+    """
+    return f"{what}{f' (1 of {len(same)})' if len(same) > 1 else ''}: {same[0].message}"
 
 
 def _headline(series: Sequence[Series], resources: Mapping[str, Sequence[Any]]) -> str:
@@ -91,15 +111,6 @@ def _rows(series: Iterable[Series]) -> Iterator[tuple[str, ...]]:
         span = (_local(int(start.min()), one.zone), _local(int(end.max()), one.zone), _coverage(start, end)) if len(start) else ("", "", "")
         name = _short(one.channel.usage_point), one.channel.label, one.channel.unit or "unit unknown"
         yield (*name, *span[:2], _count(len(one.readings), "interval"), span[2])
-
-
-def _kinds(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
-    """Put findings that are more than information together by what they are, the gravest first."""
-    kinds: dict[str, list[Finding]] = {}
-    for one in sorted(findings, key=lambda one: (one.severity, one.code)):
-        if one.severity != "info":
-            kinds.setdefault(f"{one.severity}: {one.code}", []).append(one)
-    return kinds
 
 
 def _count(n: int, noun: str) -> str:

@@ -226,7 +226,7 @@ def test_gaps_are_noted_where_they_are(solar: smd.Feed) -> None:
     power = solar.select(channel="electricity delivered")
     feed = smd.merge([power.select(end="2025-02-01"), power.select(start="2025-03-01")])
     one = Explore(feed)
-    assert view(one)["notes"] == ["warning: gap; feed.findings says more"]
+    assert view(one)["notes"] == ["warning: gap: nothing was metered for 28 d; feed.findings says more"]
     tell(one, period="2025-05")
     assert view(one)["notes"] == []
     tell(one, period="2025-02")

@@ -31,7 +31,7 @@ def test_half_of_the_time_lapse_takes_400_watts_or_more():
     assert curve["share"].iloc[-1] == 1
     assert curve["start"].iloc[0] == pd.Timestamp("2024-01-05T01:30-08:00")
     assert smd.cite(curve).endswith("values as computed")
-    assert "coverage 1.0" in smd.cite(curve)
+    assert "coverage 1.0; period 2024-01-01 to 2024-12-31;" in smd.cite(curve)
 
 
 def test_long_intervals_weigh_more():

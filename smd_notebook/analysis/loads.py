@@ -9,7 +9,7 @@ import pandas as pd
 
 from smd_notebook.analysis.edges import HOUR, distinct
 from smd_notebook.analysis.passport import stamp
-from smd_notebook.analysis.series import Series, coverage_of, labelled, local_times, rate_units, series_of
+from smd_notebook.analysis.series import Series, labelled, local_times, metered, rate_units, series_of
 from smd_notebook.analysis.spread import NEVER
 from smd_notebook.errors import ConfigurationError, UnitError
 
@@ -82,8 +82,7 @@ def duration_curve(x: Any, *, min_coverage: float = 1.0) -> pd.DataFrame:
         "start": local_times(found, joined["start"]),
     }
     out = labelled(frame, found, sizes, columns)
-    inputs = {"channels": len(found), "coverage": coverage_of(found)}
-    return stamp(out, definition="load duration curve: time for which a load was reached or exceeded", inputs=inputs)
+    return stamp(out, definition="load duration curve: time for which a load was reached or exceeded", inputs=metered(found))
 
 
 def ramps(x: Any, *, min_coverage: float = 1.0) -> pd.DataFrame:
@@ -156,7 +155,7 @@ def ramps(x: Any, *, min_coverage: float = 1.0) -> pd.DataFrame:
     }
     out = labelled(frame, found, sizes, columns)
     text = "differences of the rate between intervals of equal length that follow each other without a gap"
-    return stamp(out, definition=text, inputs={"channels": len(found), "coverage": coverage_of(found)})
+    return stamp(out, definition=text, inputs=metered(found))
 
 
 def coincidence(x: Any, *, min_share: float = 1.0, min_coverage: float = 1.0) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from smd_notebook.analysis.calendar import DAY_TYPES, day_types, season_of_month
 from smd_notebook.analysis.edges import DAY, HOUR, clock, parse, wall_us
 from smd_notebook.analysis.passport import inputs_of, stamp
 from smd_notebook.analysis.quantiles import quantiles as grouped
-from smd_notebook.analysis.series import Series, coverage_of, labelled, rate_units, series_of
+from smd_notebook.analysis.series import Series, labelled, metered, rate_units, series_of
 from smd_notebook.analysis.spread import sums
 from smd_notebook.errors import ConfigurationError, UnitError
 
@@ -189,8 +189,8 @@ def profile(
     DataFrame, shape (n_groups_of_all_channels * n_slots, n_columns)
         `usage_point`, `channel`, the columns of `by`, `slot` (its start on the wall clock, ``"HH:MM"``), `n` slots that count, their
         `mean` and quantiles (`p10` ...) [unit] and `unit`: W for electric energy and power, else the unit per hour. Groups that have no
-        day in the data have no rows; slots of a group that were never covered have n 0 and no values. The passport has the coverage of
-        the whole.
+        day in the data have no rows; slots of a group that were never covered have n 0 and no values. The passport has period and
+        coverage of the whole.
 
     Raises
     ------
@@ -241,7 +241,7 @@ def profile(
     columns = asked.columns(parts) | {"unit": rate_units(found, [part["n"].size for part in parts])}
     out = labelled(frame, found, [part["n"].size for part in parts], columns)
     zones = ", ".join(sorted({one.zone for one in found}))
-    inputs = asked.inputs | {"min_coverage": min_coverage, "channels": len(found), "zone": zones, "coverage": coverage_of(found)}
+    inputs = asked.inputs | {"min_coverage": min_coverage, "zone": zones} | metered(found)
     return stamp(out, definition="mean and quantiles of the rate at each time of day, by kind of day", inputs=inputs)
 
 

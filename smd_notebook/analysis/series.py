@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 __all__ = [
     "Days",
     "Series",
-    "coverage_of",
     "labelled",
     "length_words",
     "local_times",
+    "metered",
     "rate_of",
     "rate_units",
     "series_of",
@@ -192,11 +192,13 @@ def length_words(length: int) -> str:
     return f"{length / HOUR:g} h" if length >= HOUR else f"{60 * length / HOUR:g} min"
 
 
-def coverage_of(series: Sequence[Series]) -> float | None:
-    """Return how much of the time from each one's first interval to its last was metered [1]; nothing where there is no time."""
-    metered = sum(int((one.found.end - one.found.start).sum()) for one in series)
+def metered(series: Sequence[Series]) -> dict[str, Any]:
+    """Say for a passport of how many channels a result is, from which local day to which, and how much of their time was metered [1]."""
+    ends = [wall_us(np.array([one.first, one.last - 1]), one.zone) // DAY for one in series]
+    days = [str(np.datetime64(int(day), "D")) for day in (np.min(ends), np.max(ends))] if ends else []
+    time = sum(int((one.found.end - one.found.start).sum()) for one in series)
     elapsed = sum(one.last - one.first for one in series)
-    return round(metered / elapsed, 9) if elapsed else None
+    return {"channels": len(series), "period": " to ".join(dict.fromkeys(days)), "coverage": round(time / elapsed, 9) if elapsed else None}
 
 
 def labelled(frame: pd.DataFrame, series: Sequence[Series], sizes: Sequence[int], columns: Mapping[str, Any]) -> pd.DataFrame:

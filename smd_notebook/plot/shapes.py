@@ -111,7 +111,7 @@ def profile(
     label = str(table["channel"].iloc[0])
     caption = f"Profiles of {label}"
     heading = title or f"{sentence(label)}{others}: daily profile"
-    notes = f"Slots of {inputs['slot']}; coverage {percent(inputs['coverage'])}; what was not metered is left out."
+    notes = f"{inputs['period']}; slots of {inputs['slot']}; coverage {percent(inputs['coverage'])}; what was not metered is left out."
     return fan(table, inputs["zone"], heading, caption, notes)
 
 
@@ -261,7 +261,7 @@ def duration(x: Any, *, channel: str | None = None, title: str | None = None) ->
     else:
         frame = intervals_of(x)
         table = analysis.duration_curve(frame if channel is None else one_channel(frame, channel)[0])
-    coverage = inputs_of(table)["coverage"]
+    inputs = inputs_of(table)
     every = [table.iloc[rows] for rows in channels(table) if channel in (None, table["channel"].iloc[rows].iloc[0])]
     if not every:
         text = "there are no values to draw" if channel is None or table.empty else f"no channel is called {channel!r}"
@@ -281,7 +281,7 @@ def duration(x: Any, *, channel: str | None = None, title: str | None = None) ->
             line={"color": COLOURS[number % len(COLOURS)], "dash": DASHES[number % len(DASHES)], "width": 2, "shape": "vh"},
             hovertemplate=f"%{{y:.4~g}} {unit} or more<br>%{{x:.3~g}} % of the time<extra>{name}</extra>",
         )
-    notes = f"Coverage {percent(coverage)}."
+    notes = f"{inputs['period']}; coverage {percent(inputs['coverage'])}."
     label = ", ".join(names) if len(names) <= 2 else f"{len(names)} channels"
     halves = [f"{name}: {_at_half(one) * factor:.3g} {unit} or more in half of the time" for one, name in zip(groups, names, strict=True)]
     caption = (

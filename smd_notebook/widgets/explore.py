@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date
@@ -18,6 +17,7 @@ from plotly import graph_objects as go
 from smd_notebook import plot
 from smd_notebook.errors import ConfigurationError
 from smd_notebook.feed import Feed
+from smd_notebook.glance import in_words, kinds
 from smd_notebook.plot.base import drawable, sentence, watts_of
 from smd_notebook.widgets.cards import refusal, said, shown_of
 from smd_notebook.widgets.choices import COMPARISONS, VIEWS, Choice, Extent, as_day, clipped, code, periods, span_of
@@ -355,13 +355,9 @@ class Explore:
         near = [
             one
             for one in self.feed.listed
-            if one.channel == channel and one.severity != "info" and (one.start is None or (one.start < end and (one.end or end) > begin))
+            if one.channel == channel and (one.start is None or (one.start < end and (one.end or end) > begin))
         ]
-        counted = Counter((one.severity, one.code) for one in near)
-        return [
-            f"{severity}: {name}{f' ({n} times)' if n > 1 else ''}; {self._name()}.findings says more"
-            for (severity, name), n in sorted(counted.items())
-        ]
+        return [f"{in_words(what, same)}; {self._name()}.findings says more" for what, same in kinds(near).items()]
 
     def _name(self) -> str:
         """Return what the feed is called in the notebook."""
