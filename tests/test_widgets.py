@@ -93,6 +93,7 @@ def test_click_consent_and_revoke(utility: smd.Sandbox) -> None:
         lines = view(auth)["lines"]
         assert "granted until 1 January 3000" in lines  # the end of the last day, in California
         assert "interval readings of electricity and gas, every 15 min or 1 h" in lines
+        assert "client.download(auth.subscription" in view(auth)["code"]
         assert "link" not in view(auth)
         with pytest.raises(urllib.error.URLError):  # nobody listens any more
             await asyncio.to_thread(urllib.request.urlopen, back, None, 5)

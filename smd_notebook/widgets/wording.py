@@ -143,7 +143,8 @@ def _body(state: State, around: Around, who: str) -> dict[str, Any]:
         case Authorized() | Refreshing():
             return {
                 "status": "Authorized." if not isinstance(state, Refreshing) else "Renewing the token …",
-                "lines": _granted(around),
+                "lines": [*_granted(around), "In code:"],
+                "code": 'got = client.download(auth.subscription, "2025-01-01", to="raw/")\nfeed = smd.read(got)',
                 "buttons": [button("revoke", "Revoke …")],
             }
         case ConfirmRevoke():
@@ -194,7 +195,7 @@ def button(name: str, text: str, kind: str = "plain") -> dict[str, str]:
 
 
 def _granted(around: Around) -> list[str]:
-    """Say what was granted, until when, and where to go on."""
+    """Say what was granted, and until when."""
     if around.scope is None:
         return []
     until = around.until
