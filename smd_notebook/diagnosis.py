@@ -252,7 +252,7 @@ def _without_zone(start: Column, duration: Column) -> Verdict:
     hours = int(np.isin(np.abs(step), (1800, 3600)).sum())
     if not hours:
         return Verdict("utc", conclusive=False)
-    text = f"{hours} gaps or overlaps are as long as clocks change by, so that the times may be a local clock's; its zone is not known"
+    text = f"gaps or overlaps as long as clocks change by ({hours}) suggest that the times are a local clock's, whose zone is not known"
     return Verdict("wall", conclusive=False, evidence=(text,), settles="the zone: smd.read(..., tz='America/Los_Angeles', clock='auto')")
 
 
@@ -297,7 +297,7 @@ def _titled(channel: Channel, zone: str) -> Verdict | None:
             true &= {channel.dialect.clock} if channel.dialect.clock else set()
     if not as_utc or as_local:
         return None
-    text = f"the titles of {as_utc} blocks give their local start, midnight, and the blocks begin at just that time, but as UTC"
+    text = f"titles of blocks ({as_utc}) give their local start, midnight, and the blocks begin at just that time, but as UTC"
     if len(true) == 2 and channel.dialect.clock in true:
         true = {channel.dialect.clock}
     if not true:
