@@ -2,7 +2,8 @@
 
 The numpy side reads a hundred homes at a time from Zarr and does what the numbers need: local time, what is missing, quantiles. It knows
 that the steps are quarter hours and that the zone is whole hours from UTC; it checks nothing, labels nothing and has one thread, but for
-Zarr's own. Both sides are held against each other before they are timed.
+Zarr's own. Both sides are held against each other before they are timed. DuckDB and polars, where they are installed, do the same on the
+Parquet files of the cohort (`engines.py`).
 
 `SMD_BENCH_STORE` names a store that `bench_cohort.arrays_store` made, which otherwise takes a minute.
 """
@@ -14,12 +15,14 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from bench_cohort import KIND, YEAR, arrays_store
+from engines import ENGINES, reference
 from table import Row, main, peak_memory, ratio
 
 import smd_notebook as smd
@@ -178,6 +181,29 @@ def rows(full: bool) -> Iterator[Row]:
             setup = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); from bench_cubes import Ours; import dask.array"
             peak, _ = peak_memory(setup, f"Ours({str(path)!r}).{name}()")
             yield Row(f"peak anonymous memory of it: {words} of {n:,} homes", peak, "<= 1200" if n >= 10_000 else "", "MiB")
+        yield from _references(cohort, Path(folder) / "homes", ours, plain)
+
+
+def _references(cohort: smd.Cohort, archive: Path, ours: Ours, plain: Plain) -> Iterator[Row]:
+    """Yield what other engines take for the same, from the Parquet files of the cohort."""
+    there = [engine for engine in ENGINES if find_spec(engine.lower())]
+    for engine in ENGINES:
+        if engine not in there:
+            yield Row(f"{engine} on the Parquet files of the homes", None, "not installed")
+    if there:
+        began = time.perf_counter()
+        cohort.to_parquet(archive, processes=None, progress=False)
+        yield Row(f"Parquet files of {len(cohort):,} homes", (time.perf_counter() - began) / len(cohort) * 1e3, "", "ms/home")
+    for name, words in WHAT.items():
+        want = getattr(ours, name)()
+        for engine in there:
+            found = reference(engine, name, archive, want, int(plain.start[0].timestamp()))
+            what = f"{words} of {len(cohort):,} homes, {engine}"
+            if isinstance(found, str):
+                yield Row(what, None, found)
+            else:
+                yield Row(f"{what}, on the clock", found[0] / len(cohort) * 1e3, "", "ms/home")
+                yield Row("  the same, peak anonymous memory", found[1], "", "MiB")
 
 
 if __name__ == "__main__":

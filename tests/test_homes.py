@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +12,7 @@ import time
 import warnings
 from dataclasses import replace
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -232,40 +235,66 @@ def test_what_an_unfinished_run_wrote_is_nobody_elses(tmp_path: Path, monkeypatc
     assert {name: found[name] for name in found if name != "sources"} == {name: plain[name] for name in plain if name != "sources"}
 
 
+HOME_YEARS = 1000
 KILLED = """
 import sys, smd_notebook as smd
 if __name__ == "__main__":
-    print("ready", flush=True)
-    smd.Cohort.read(sys.argv[2] + "/*.gz", sys.argv[1], processes=int(sys.argv[3]), progress=False)
+    smd.Cohort.read(sys.argv[2], sys.argv[1], processes=2, progress=False)
 """
+
+
+def year_files(folder: Path, n: int) -> Path:
+    """Write `n` homes with a year each; every fourth is the same but for its name and its first reading."""
+    folder.mkdir()
+    first_value = re.compile(rb"(?<=timePeriod>)(\s*<[^>]*value>)\d+")
+    for kind, name in enumerate(NAMES):
+        Feed(household(name, 1)).to_espi(folder / "one.xml")
+        data = (folder / "one.xml").read_bytes()
+        for number in range(kind, n, len(NAMES)):
+            own = data.replace(f"{name}-1".encode(), f"{name}-{number}".encode())
+            (folder / f"{number:05}.xml").write_bytes(first_value.sub(rb"\g<1>%d" % number, own, count=1))
+    (folder / "one.xml").unlink()
+    return folder
+
+
+def files_in(path: Path) -> dict[str, str]:
+    """Return the hash of every file of a store."""
+    return {str(one.relative_to(path)): sha256(one.read_bytes()).hexdigest() for one in path.rglob("*") if one.is_file()}
+
+
+def assert_part_of(left: smd.Cohort, whole: smd.Cohort) -> None:
+    """Assert that the meters of one cohort are there in another, value by value."""
+    mine, theirs = left.meters, whole.meters
+    there = theirs[theirs["source"].isin(mine["source"])].reset_index(drop=True)
+    pd.testing.assert_frame_equal(mine, there, check_dtype=len(mine) > 0)
+    assert left.findings.equals(whole.findings[whole.findings["source"].isin(mine["source"])].reset_index(drop=True))
+    for table, n in mine.groupby("table").size().items():
+        for first in range(0, n, 100):
+            for got, want in zip(*(one._store.read(str(table), first, min(first + 100, n)) for one in (left, whole)), strict=True):
+                np.testing.assert_array_equal(got, want)
 
 
 @pytest.mark.prove
 def test_killed_at_ten_random_moments_and_resumed_the_store_is_the_same(tmp_path: Path) -> None:
-    (tmp_path / "in").mkdir()
-    for number in range(60):
-        home(number).to_espi(tmp_path / "in" / f"{number:03}.xml.gz")
-    began = time.monotonic()
-    cohort_of(tmp_path / "in", tmp_path / "whole.zarr")
-    took = time.monotonic() - began
-    rng = np.random.default_rng(1)
-    killed = 0
-    for processes in ("1", "2") * 5:
-        path = tmp_path / f"killed{killed}-{processes}.zarr"
-        command = [sys.executable, "-c", KILLED, path, tmp_path / "in", processes]
-        run = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
-        assert run.stdout is not None
-        run.stdout.readline()
-        time.sleep(rng.uniform(0.5, took + 2))
+    """A thousand home-years, with all processes killed when a random number of homes is there, and a random while later."""
+    path, n = tmp_path / "killed.zarr", HOME_YEARS
+    folder = year_files(tmp_path / "in", n)
+    whole = smd.Cohort.read(folder, tmp_path / "whole.zarr", processes=2, progress=False)
+    assert whole.meters["source"].nunique() == n
+    listed = path / "sources" / "zarr.json"
+    dice = np.random.default_rng()
+    for there in sorted(dice.integers(0, n - 50, 10).tolist()):
+        run = subprocess.Popen([sys.executable, "-c", KILLED, path, folder], start_new_session=True)
+        while not listed.exists() or json.loads(listed.read_text())["shape"][0] < there:
+            assert run.poll() is None
+            time.sleep(0.01)
+        time.sleep(dice.uniform(0, 1))
+        assert run.poll() is None
         os.killpg(run.pid, signal.SIGKILL)  # its workers as well
         run.wait()
-        run.stdout.close()
-        killed += 1
-        if (path / "sources" / "zarr.json").exists():
-            smd.Cohort(path).findings  # noqa: B018 - it can be read
-        cohort_of(tmp_path / "in", path)
-        assert content(path) == content(tmp_path / "whole.zarr")
-    assert killed == 10
+        assert_part_of(smd.Cohort(path), whole)
+    smd.Cohort.read(folder, path, processes=2, progress=False)
+    assert files_in(path) == files_in(whole._store.path)
 
 
 INTERRUPTED = """

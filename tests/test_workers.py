@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +25,17 @@ def die_once(number: int, folder: str) -> int:
         mark.touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return number * number
+
+
+def die_half_way(folder: str, work: Callable[..., Any], *piece: Any) -> Any:
+    """Do some work; the first process that begins when some was done elsewhere is killed instead, once in each folder."""
+    done, died = Path(folder, "done"), Path(folder, "died")
+    if done.exists() and not died.exists():
+        died.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    result = work(*piece)
+    done.touch()
+    return result
 
 
 def die(_: int) -> int:

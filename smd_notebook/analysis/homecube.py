@@ -82,8 +82,7 @@ class _Year:
 
 def at_once(n: int) -> int:
     """Return how many meters are read at once, of `n` steps each."""
-    rows = max(_AT_ONCE // n // BATCH, 1) * BATCH
-    return rows - rows % 100 if rows > 100 else rows  # whole shards
+    return max(_AT_ONCE // n // BATCH, 1) * BATCH
 
 
 def dataset(
