@@ -244,15 +244,16 @@ if __name__ == "__main__":
 
 
 def year_files(folder: Path, n: int) -> Path:
-    """Write `n` homes with a year each; every fourth is the same but for its name and its first reading."""
+    """Write `n` homes with a year each, a tenth of them by quarter hours; those of a kind differ by their name and their first reading."""
     folder.mkdir()
     first_value = re.compile(rb"(?<=timePeriod>)(\s*<[^>]*value>)\d+")
     for kind, name in enumerate(NAMES):
         Feed(household(name, 1)).to_espi(folder / "one.xml")
         data = (folder / "one.xml").read_bytes()
-        for number in range(kind, n, len(NAMES)):
-            own = data.replace(f"{name}-1".encode(), f"{name}-{number}".encode())
-            (folder / f"{number:05}.xml").write_bytes(first_value.sub(rb"\g<1>%d" % number, own, count=1))
+        for number in range(n):
+            if kind == (number % 4 if number % 5 == 0 else 2 + number % 2):
+                own = data.replace(f"{name}-1".encode(), f"{name}-{number}".encode())
+                (folder / f"{number:05}.xml").write_bytes(first_value.sub(rb"\g<1>%d" % number, own, count=1))
     (folder / "one.xml").unlink()
     return folder
 
