@@ -42,7 +42,8 @@ def cluster() -> Iterator[Any]:
 def client(cluster: Any) -> Any:
     """Return it when both are there and up: one that dies while it comes up does not come back."""
     cluster.wait_for_workers(2, timeout=120)
-    while any(nanny.status != distributed.Status.running for nanny in cluster.cluster.workers.values()):
+    while {nanny.status for nanny in cluster.cluster.workers.values()} != {distributed.Status.running}:
+        assert all(nanny.status != distributed.Status.closed for nanny in cluster.cluster.workers.values())
         time.sleep(0.05)
     return cluster
 
