@@ -462,7 +462,7 @@ def test_a_meter_of_less_than_a_slot_has_no_profile(tmp_path: Path) -> None:
 def test_a_cohort_without_meters_says_so(tmp_path: Path) -> None:
     with pytest.warns(SmdWarning, match="1 of 1 sources could not be read"):
         none = cohort_of([b"<feed>"], tmp_path / "homes.zarr")
-    for call in (none.profile, none.duration_curve, none.dataset, none.tidy, none.metrics, none.typical_days, none.coincidence):
+    for call in (none.profile, none.duration_curve, none.dataset, none.tidy, none.metrics, none.coincidence):
         with pytest.raises(ConfigurationError, match="no meters"):
             call()
     with pytest.raises(ConfigurationError, match="no meters"):

@@ -218,12 +218,20 @@ def _withheld(rows: pd.DataFrame, customers: str, *, grouped: bool) -> pd.DataFr
     """
     each = rows.groupby([*_SUMS["cell"], "customer"], sort=False, dropna=False)["value"].sum().reset_index()
     each["amount"] = each["value"].abs()
-    for name, keys in _SUMS.items():
-        each[f"of_{name}"] = each.groupby(keys, sort=False).ngroup()
+    each["of_cell"] = each.groupby(_SUMS["cell"], sort=False).ngroup()
+    labels = each.drop_duplicates("of_cell").copy()  # a row a cell, in the order of their numbers
+    for name in ("bin", "group", "whole"):
+        labels[f"of_{name}"] = labels.groupby(_SUMS[name], sort=False).ngroup()
+        each[f"of_{name}"] = labels[f"of_{name}"].to_numpy()[each["of_cell"]]
     added = each[each["measure"] != "power"]
 
     def together(some: pd.DataFrame, name: str) -> pd.DataFrame:
         return _sums(some, f"of_{name}", customers)
+
+    def labelled(table: pd.DataFrame, name: str, scope: str) -> pd.DataFrame:
+        by = labels.groupby(f"of_{name}")
+        of = by[["group", *_KIND]].first() if name in ("cell", "group") else by[_KIND].first().assign(group="all")
+        return table.join(of).join(by.agg(start=("start", "min"), end=("end", "max"))).assign(scope=scope)
 
     def withhold(table: pd.DataFrame, numbers: Any) -> None:
         table.loc[table.index.isin(numbers) & (table["why"] == ""), "why"] = _GIVES_AWAY
@@ -231,25 +239,25 @@ def _withheld(rows: pd.DataFrame, customers: str, *, grouped: bool) -> pd.DataFr
     cells = together(each, "cell")
     hidden = each[each["of_cell"].isin(cells.index[cells["why"] != ""])]
     if not grouped:
-        tables = [_labelled(cells, each, "cell", "bin")]
+        tables = [labelled(cells, "cell", "bin")]
         cut = hidden.iloc[:0]
     else:
         bins, rest = together(each, "bin"), together(hidden, "bin")
         withhold(bins, rest.index[rest["why"] != ""])
         parted = hidden["of_bin"].isin(rest.index[rest["why"] == ""])  # these cells of a bin are a part: they are told together
         cut, hidden = hidden[parted], hidden[~parted]
-        tables = [_labelled(bins, each, "bin", "bin"), _labelled(cells, each, "cell", "bin")]
+        tables = [labelled(bins, "bin", "bin"), labelled(cells, "cell", "bin")]
     hidden = hidden[hidden["measure"] != "power"]
     wholes, rest = together(added, "whole"), together(hidden, "whole")
     withhold(wholes, rest.index[rest["why"] != ""])
-    tables.append(_labelled(wholes, added, "whole", "period"))
+    tables.append(labelled(wholes, "whole", "period"))
     if grouped:
         sums, rest = together(added, "group"), together(hidden, "group")
         withhold(sums, rest.index[rest["why"] != ""])
         withhold(sums, cut["of_group"])
         told = hidden[hidden["of_whole"].isin(wholes.index[wholes["why"] == ""])]  # a part, which may be of several groups
         withhold(sums, told.loc[told.groupby("of_whole")["of_group"].transform("nunique") > 1, "of_group"])
-        tables.append(_labelled(sums, added, "group", "period"))
+        tables.append(labelled(sums, "group", "period"))
     return pd.concat([table for table in tables if len(table)] or tables, ignore_index=True)
 
 
@@ -260,13 +268,6 @@ def _sums(each: pd.DataFrame, by: str, customers: str) -> pd.DataFrame:
     table = groups.agg(n_customers=("value", "size"), value=("value", "sum"), largest=("amount", "max"), whole=("amount", "sum"))
     table["why"] = why_withheld(table["n_customers"], table["largest"], table["whole"], customers)
     return table
-
-
-def _labelled(table: pd.DataFrame, each: pd.DataFrame, name: str, scope: str) -> pd.DataFrame:
-    """Return sums with what they are of."""
-    by = each.groupby(f"of_{name}")
-    labels = by[["group", *_KIND]].first() if name in ("cell", "group") else by[_KIND].first().assign(group="all")
-    return table.join(labels).join(by.agg(start=("start", "min"), end=("end", "max"))).assign(scope=scope)
 
 
 def _compare(rows: pd.DataFrame, before: list[set[str]], fewest: int) -> None:
