@@ -42,6 +42,7 @@ __all__ = [
     "Unavailable",
     "UnitError",
     "enforce",
+    "gathered",
     "is_strict",
     "needs",
     "strict",
@@ -425,6 +426,30 @@ def enforce(findings: Iterable[Finding]) -> None:
         raise FindingError(text, hint=first.suggestion, findings=tuple(caught))
 
 
+_GATHERED: ContextVar[list[str] | None] = ContextVar("smd_notebook warnings", default=None)
+
+
+@contextmanager
+def gathered() -> Iterator[list[str]]:
+    """Gather what is warned of about the data, instead of warning.
+
+    Unlike `warnings.catch_warnings` it is for the code of this block alone: a cell that runs beside it, in another thread, goes on to warn.
+
+    Examples
+    --------
+    >>> with gathered() as told:
+    ...     warn("mind the gap")
+    >>> told
+    ['mind the gap']
+    """
+    found: list[str] = []
+    token = _GATHERED.set(found)
+    try:
+        yield found
+    finally:
+        _GATHERED.reset(token)
+
+
 def warn(message: str, *findings: Finding) -> None:
     """Warn of something about the data, or raise it where `strict` makes it an error; the line shown is the caller's, not one of ours.
 
@@ -443,6 +468,9 @@ def warn(message: str, *findings: Finding) -> None:
     enforce(findings)
     if _STRICTNESS.get().grave:
         raise FindingError(message, findings=findings)
+    if (told := _GATHERED.get()) is not None:
+        told.append(message)
+        return
     level, frame = 1, inspect.currentframe()
     while frame and frame.f_code.co_filename.startswith(_PACKAGE):
         level, frame = level + 1, frame.f_back

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import warnings
+import threading
 from collections.abc import Callable
 from datetime import date
 from types import SimpleNamespace
@@ -209,7 +209,7 @@ def test_what_goes_wrong_and_what_is_warned_of_is_shown(explorer: Explore, monke
         raise ValueError("<b>odd</b>")
 
     def warned(*given: Any, **more: Any) -> go.Figure:
-        warnings.warn("mind this", smd.SmdWarning, stacklevel=2)
+        smd.errors.warn("mind this")
         return duration(*given, **more)
 
     duration = plot.duration
@@ -366,4 +366,29 @@ def test_without_a_widget_manager(explorer: Explore, monkeypatch: pytest.MonkeyP
     )
     monkeypatch.setattr(ipywidgets.VBox, "_repr_mimebundle_", lambda *_, **__: None)
     assert explorer._repr_mimebundle_() == {"text/plain": repr(explorer)}
+    explorer.close()
+
+
+def test_clicks_are_handled_beside_the_cell_that_runs(solar: smd.Feed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """JupyterLab sends them to another thread of the kernel: what is warned of there is heard in the cell, and nothing is drawn twice."""
+    drawing, go_on, drawn = threading.Event(), threading.Event(), []
+
+    def slow(*given: Any, **more: Any) -> go.Figure:
+        drawing.set()
+        assert go_on.wait(30)
+        drawn.append("duration")
+        return duration(*given, **more)
+
+    explorer, duration = smd.Explore(solar), plot.duration
+    monkeypatch.setattr(plot, "duration", slow)
+    click = threading.Thread(target=tell, args=(explorer,), kwargs={"period": "2025-04", "views": ["duration"]})
+    click.start()
+    assert drawing.wait(30)
+    with pytest.warns(smd.SmdWarning, match="heard"):
+        smd.errors.warn("heard")
+    threading.Timer(0.1, go_on.set).start()
+    assert list(explorer.figures) == ["duration"]
+    click.join(30)
+    assert drawn == ["duration"]
+    assert explorer.error is None
     explorer.close()

@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 import socket
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ import smd_notebook as smd
 from smd_notebook.access import flow
 from smd_notebook.access.stations import Awaiting
 from smd_notebook.espi.resources import Secret
+from smd_notebook.widgets import errands
 from smd_notebook.widgets.authorize import Authorize
 from smd_notebook.widgets.receivers import Loopback, PasteBack, ProxiedLoopback, receiver_for
 from smd_notebook.widgets.wording import Around, shown
@@ -152,6 +154,30 @@ def test_a_cell_that_waits_can_be_stopped(utility: smd.Sandbox) -> None:
         await stopped(asyncio.create_task(auth.wait()))
         assert auth.status == "awaiting"  # the form goes on
         auth.close()
+
+    asyncio.run(main())
+
+
+def test_a_click_in_another_thread_reaches_the_cell_that_waits(utility: smd.Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """JupyterLab has clicks handled beside the cell that runs; the loop that waits has to be woken, not only turned next time."""
+    monkeypatch.setattr(errands, "BEAT", 60.0)
+
+    async def main() -> None:
+        auth = smd.Authorize(client_of(utility))
+        back = utility.consent(await auth.start())
+        waiting = asyncio.create_task(auth.wait())
+        await asyncio.sleep(0)
+        late: list[bool] = []
+        watch = asyncio.get_running_loop().call_later(20, late.append, True)
+        threading.Timer(0.2, lambda: asyncio.run(clicked(auth, back))).start()
+        assert (await waiting).id
+        assert not late
+        watch.cancel()
+        auth.close()
+
+    async def clicked(auth: Authorize, back: str) -> None:
+        click(auth, "paste", back)
+        await until(auth, "authorized")
 
     asyncio.run(main())
 

@@ -75,12 +75,13 @@ class Turns:
     """Lets coroutines wait for something to change."""
 
     def __init__(self) -> None:
-        self._waiting: list[asyncio.Event] = []
+        self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
 
     def tell(self) -> None:
-        """Say, on the loop, that something has changed."""
-        for one in self._waiting:
-            one.set()
+        """Say that something has changed, from any thread: JupyterLab has clicks handled beside the cell that waits."""
+        for loop, one in tuple(self._waiting):
+            if loop.is_running():
+                loop.call_soon_threadsafe(one.set)
 
     async def until(self, there: Callable[[], bool]) -> None:
         """Wait until it is so.
@@ -91,7 +92,8 @@ class Turns:
             Tells whether it is.
         """
         changed = asyncio.Event()
-        self._waiting.append(changed)
+        me = asyncio.get_running_loop(), changed
+        self._waiting.append(me)
         try:
             while not there():
                 changed.clear()
@@ -99,4 +101,4 @@ class Turns:
                     async with asyncio.timeout(BEAT):
                         await changed.wait()
         finally:
-            self._waiting.remove(changed)
+            self._waiting.remove(me)

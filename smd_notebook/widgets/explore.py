@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date
@@ -15,7 +15,7 @@ from IPython import get_ipython
 from plotly import graph_objects as go
 
 from smd_notebook import plot
-from smd_notebook.errors import ConfigurationError
+from smd_notebook.errors import ConfigurationError, gathered
 from smd_notebook.feed import Feed
 from smd_notebook.glance import in_words, kinds
 from smd_notebook.plot.base import drawable, sentence, watts_of
@@ -80,6 +80,7 @@ class Explore:
         self._warned: list[str] = []
         self._problem: list[str] = []
         self._errands = Errands()
+        self._lock = threading.RLock()  # JupyterLab has clicks handled beside the cell that runs
         self._chooser = Chooser(self._act)
         self._outputs = {view: ipywidgets.Output() for view in VIEWS}
         self._grid = ipywidgets.Box(_dom_classes=("smd-figures",))
@@ -198,7 +199,10 @@ class Explore:
 
     def _take(self, given: dict[str, Any]) -> None:
         """Choose, and begin to draw."""
-        choice = self._chosen(**given)
+        with self._lock:
+            self._begin(self._chosen(**given))
+
+    def _begin(self, choice: Choice) -> None:
         part, extent = self._parts[choice.channel]
         cut = {name: value for name, value in choice.selection(extent).items() if name != "channel"}
         frame = drawable(part.select(**cut) if cut else part)
@@ -273,8 +277,9 @@ class Explore:
 
     def _finish(self) -> None:
         """Draw what is not drawn yet."""
-        while self._todo:
-            self._draw()
+        with self._lock:  # after what is being drawn
+            while self._todo:
+                self._draw()
 
     def _go_on(self) -> None:
         """Draw the next figure; between two, the kernel hears what else is asked for."""
@@ -283,10 +288,13 @@ class Explore:
             self._errands.post(self._go_on)
 
     def _draw(self) -> None:
-        view = self._todo.pop(0)
+        with self._lock:
+            if self._todo:
+                self._drawn(self._todo.pop(0))
+
+    def _drawn(self, view: str) -> None:
         try:
-            with warnings.catch_warnings(record=True) as told:
-                warnings.simplefilter("always")
+            with gathered() as told:
                 figure = self._figure(view)
         except Exception as error:  # noqa: BLE001 - shown in the figure's place
             self.error = error
@@ -295,7 +303,7 @@ class Explore:
             shown = [refusal(VIEWS[view], error)]
         else:
             self._figures[view] = figure
-            self._warned += [str(one.message) for one in told]
+            self._warned += told
             self._outputs[view].layout.min_height = f"{figure.layout.height}px"  # or the page would jump
             shown = shown_of(figure)
         self._outputs[view].outputs = tuple({"output_type": "display_data", "data": data, "metadata": {}} for data in shown)
