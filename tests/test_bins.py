@@ -721,6 +721,8 @@ def test_wide():
     assert side.sum().tolist() == [9_748_676, 3_172_568]
     assert side.loc["2024-11-03 01:00-08:00", "electricity delivered"] == on(hourly, "2024-11-03")["value"].iloc[2]
     assert wide(net_meter()).shape == (35136, 2)
+    feed = smd.sample("lapse2024")
+    pd.testing.assert_frame_equal(wide(feed), wide(feed.tidy()))
 
 
 def test_wide_of_several_usage_points():

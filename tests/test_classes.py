@@ -99,6 +99,13 @@ def test_which_channel_and_what_is_refused() -> None:
             quality_map(given, **arguments)
 
 
+def test_moments_alone_are_no_time() -> None:
+    start = pd.DatetimeIndex(["2024-01-01T00:00"], tz=ZONE).as_unit("us")
+    frame = tidy(start, [1.0], end=start)
+    with pytest.raises(ConfigurationError, match="no length"):
+        quality_map(frame)
+
+
 def test_the_figure() -> None:
     frame = lapse_frame().assign(usage_point=METER)
     value = frame["value"].to_numpy().copy()

@@ -6,6 +6,7 @@ import base64
 import json
 import logging
 import pickle
+import signal
 import threading
 import time
 import traceback
@@ -229,6 +230,34 @@ def test_trap_6_many_threads_refresh_once_and_keep_the_rotated_token(issuer: Iss
     now = 1e6
     with pytest.raises(Revoked):
         fapi.token()
+
+
+def test_an_interrupt_loses_no_rotated_token(issuer: Issuer) -> None:
+    good = "CANARY-r0"
+
+    def rotating(request: Request) -> bytes:
+        nonlocal good
+        if good == "CANARY-r0":
+            time.sleep(0.1)
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            time.sleep(0.2)
+        elif parse_qs(request.body).get("refresh_token") != [good]:
+            return reply(400, '{"error": "invalid_grant"}')
+        good += "x"
+        return reply(200, json.dumps({"access_token": f"CANARY-{good}", "refresh_token": good, "expires_in": 600}))
+
+    issuer.other["/token"] = rotating
+    now = 0.0
+    fapi = issuer.session(clock=lambda: now)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are born deaf to it
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            fapi.token()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert fapi.token() == Secret("CANARY-CANARY-r0x")
+    now = 600.0
+    assert fapi.token() == Secret("CANARY-CANARY-r0xx")
 
 
 def test_trap_7_codes_by_either_name(issuer: Issuer) -> None:

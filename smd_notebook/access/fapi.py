@@ -20,7 +20,7 @@ from urllib.parse import urlencode, urlsplit
 
 from smd_notebook.access.conversation import Guarded
 from smd_notebook.access.custodian import origin_of
-from smd_notebook.access.guard import discreet
+from smd_notebook.access.guard import discreet, uninterrupted
 from smd_notebook.access.issuer import Identity, Issuer, signed_answer
 from smd_notebook.access.redact import guard_logs, hide
 from smd_notebook.access.redirect import parse_redirect
@@ -221,7 +221,7 @@ class FapiSession:
         with self._lock:
             held = self._held
             if held is None or self._clock() >= held.expires_at - self._leeway:
-                held = self._held = self._renewed(held)
+                held = self._renewed(held)
             return held.reply.access_token
 
     def _renewed(self, held: _Held | None) -> _Held:
@@ -239,14 +239,20 @@ class FapiSession:
         return self._asked(parameters, None)
 
     def _asked(self, parameters: Mapping[str, str], before: _Held | None) -> _Held:
-        asked_at = self._clock()
-        found = self._server.post(self._server.endpoint("token_endpoint") or "", parameters)  # metadata without one was refused
-        reply = token_reply(found.status_code, found.headers, found.content, parameters["grant_type"])
-        if reply.refresh_token is None and before is not None:
-            reply = TokenReply(**{**vars(reply), "refresh_token": before.reply.refresh_token})
-        hide(reply.access_token, reply.refresh_token)
-        # where the reply names no lifetime, the token is used until it is refused
-        return _Held(reply, asked_at + reply.expires_in if reply.expires_in is not None else float("inf"))
+        """Ask for tokens and keep them. An interrupt waits for that: the code or refresh token may be worth nothing by then."""
+
+        def ask() -> _Held:
+            asked_at = self._clock()
+            found = self._server.post(self._server.endpoint("token_endpoint") or "", parameters)  # metadata without one was refused
+            reply = token_reply(found.status_code, found.headers, found.content, parameters["grant_type"])
+            if reply.refresh_token is None and before is not None:
+                reply = TokenReply(**{**vars(reply), "refresh_token": before.reply.refresh_token})
+            hide(reply.access_token, reply.refresh_token)
+            # where the reply names no lifetime, the token is used until it is refused
+            self._held = held = _Held(reply, asked_at + reply.expires_in if reply.expires_in is not None else float("inf"))
+            return held
+
+        return uninterrupted(ask)
 
     def clear_token(self) -> None:
         """Forget the tokens; the next request gets new ones, or needs a new consent."""
@@ -257,7 +263,7 @@ class FapiSession:
         """Take note that a token was refused; renewed is only the one that is still in use."""
         with self._lock:
             if self._held is not None and self._held.reply.access_token == used:
-                self._held = self._renewed(self._held)
+                self._renewed(self._held)
 
     # -- a customer's consent ---------------------------------------------------------------------------------------------------------
 
@@ -367,7 +373,7 @@ class FapiSession:
         hide(found.code, one.verifier)
         with self._lock:
             self._pending = [other for other in self._pending if other is not one]  # whatever comes of it: a code is used once
-            self._held = self._asked(parameters, None)
+            self._asked(parameters, None)
 
     @discreet
     def introspect(self, token: Secret | None = None) -> dict[str, Any]:

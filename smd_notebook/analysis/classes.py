@@ -73,6 +73,8 @@ def quality_map(x: Any, *, slot: str | None = None, channel: str | None = None) 
     if not 0 < bins.step <= DAY or DAY % bins.step:
         raise ConfigurationError(f"slots of {slot!r} do not divide a day", hint='A slot is for example "15min" or "1h".')
     edges = bins.between(int(rows.start[0]), int(rows.end.max()), zone)
+    if len(edges) < 2:
+        raise ConfigurationError("its only intervals have no length", hint="They are moments, not times: see feed.findings.")
     worst = np.zeros(len(edges) - 1, dtype=np.int8)
     cell, row = _cells(rows.start, rows.end, edges)
     np.maximum.at(worst, cell, _classes(rows)[row])

@@ -39,12 +39,12 @@ def _lattice(frame: pd.DataFrame) -> tuple[Ints, Ints, Ints]:
     return times, row, column
 
 
-def wide(frame: pd.DataFrame) -> pd.DataFrame:
+def wide(x: Any) -> pd.DataFrame:
     """Lay the values of channels side by side.
 
     Parameters
     ----------
-    frame : DataFrame, shape (n_rows, n_columns)
+    x : Feed or DataFrame, shape (n_rows, n_columns)
         Tidy intervals, or what `resample` returned.
 
     Returns
@@ -66,6 +66,7 @@ def wide(frame: pd.DataFrame) -> pd.DataFrame:
     >>> wide(pd.DataFrame(rows)).to_numpy().tolist()
     [[5.0, 0.0], [4.0, 1.0]]
     """
+    frame = x if isinstance(x, pd.DataFrame) else tidy_frame(x)
     times, row, column = _lattice(frame)
     names = frame[["usage_point", "channel"]].drop_duplicates(ignore_index=True)
     values = np.full((times.size, len(names)), np.nan)
