@@ -25,7 +25,8 @@ VENV = ROOT / ".venv"
 BINDER = ROOT / ".venv-binder"
 LOCKS = [ROOT / "binder/requirements.txt", ROOT / "locks/dev.txt"]
 NOTEBOOK = ROOT / "notebooks/01_first_look.ipynb"
-PIP = ["-m", "pip", "install", "-qq", "--disable-pip-version-check"]
+#: Most modules are never imported, and to compile them all takes nearly as long as to install them.
+PIP = ["-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-compile"]
 COMMANDS = {
     "setup": "make or refresh .venv, and no more",
     "demo": "run the first notebook, on the sample or on [--tz=ZONE] FILE..., and write one HTML report into build/",
