@@ -25,8 +25,7 @@ VENV = ROOT / ".venv"
 BINDER = ROOT / ".venv-binder"
 LOCKS = [ROOT / "binder/requirements.txt", ROOT / "locks/dev.txt"]
 NOTEBOOK = ROOT / "notebooks/01_first_look.ipynb"
-#: Most modules are never imported, and to compile them all takes nearly as long as to install them.
-PIP = ["-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-compile"]
+PIP = ["-m", "pip", "install", "-qq", "--disable-pip-version-check"]
 COMMANDS = {
     "setup": "make or refresh .venv, and no more",
     "demo": "run the first notebook, on the sample or on [--tz=ZONE] FILE..., and write one HTML report into build/",
