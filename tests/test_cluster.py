@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -29,24 +28,13 @@ SPAN = (1_761_548_400, 1_762_416_000)
 NAMES = ("solar-home", "ev-home", "heat-pump-home", "apartment")
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    """Return a client of two workers in processes of their own, which come back when they die."""
+@pytest.fixture
+def client() -> Iterator[Any]:
+    """Return a client of two workers in processes of their own, new for each test: distributed does not promise that one which was killed comes back."""
     # a port of its own: two clusters at once, of two runs of the tests, warn of the usual one
     options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": "127.0.0.1:0", "silence_logs": "CRITICAL"}
     with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
         yield client
-
-
-@pytest.fixture
-def client(cluster: Any) -> Any:
-    """Return it when both are there and up: one that dies while it comes up does not come back."""
-    cluster.wait_for_workers(2, timeout=120)
-    deadline = time.monotonic() + 120
-    while {nanny.status for nanny in cluster.cluster.workers.values()} != {distributed.Status.running}:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return cluster
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +88,7 @@ ANALYSES: dict[str, Callable[..., pd.DataFrame]] = {
     "publish": lambda homes, **where: homes.publish("1W", customers="non-residential", **where),
     "coincidence": lambda homes, **where: homes.coincidence("1h", **where),
 }
-#: By arrays, twice over the meters, and by homes; each costs the start of a worker.
+#: By arrays, twice over the meters, and by homes; each costs the start of a cluster.
 EVERY_DAY = ("profile", "coincidence_curve", "compare_tariffs")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,10 @@ def die_once(number: int, folder: str) -> int:
 def die_half_way(folder: str, work: Callable[..., Any], *piece: Any) -> Any:
     """Do some work; the first process that begins when some was done elsewhere is killed instead, once in each folder."""
     done, died = Path(folder, "done"), Path(folder, "died")
-    if done.exists() and not died.exists():
-        died.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
+    if done.exists():
+        with suppress(FileExistsError):
+            died.touch(exist_ok=False)  # at most one of them
+            os.kill(os.getpid(), signal.SIGKILL)
     result = work(*piece)
     done.touch()
     return result
