@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from smd_notebook.access.notices import MAX_BYTES, Notice, drained, notified
+from smd_notebook.access.serving import Listener
 from smd_notebook.errors import ConfigurationError, ReadError
 from smd_notebook.espi.resources import Secret
 
@@ -110,13 +111,12 @@ class LocalHttps:
             raise ConfigurationError(
                 f"the inbox cannot listen at port {self._place[1]}: {os.strerror(error.errno or 0)}", hint="Choose another: port=."
             ) from None
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="smd inbox", daemon=True).start()
+        self._server.begin("smd inbox")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._server:
-            self._server.shutdown()
-            self._server.server_close()
+            self._server.end()
             self._server = None
 
     def __repr__(self) -> str:
@@ -133,7 +133,7 @@ class LocalHttps:
         return drained(self._queue, timeout)
 
 
-class _Server(ThreadingHTTPServer):
+class _Server(Listener, ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(

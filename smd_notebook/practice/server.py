@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
+from smd_notebook.access.serving import Listener
 from smd_notebook.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class _Handler(WSGIRequestHandler):
         """Say nothing: request lines hold codes and tokens."""
 
 
-class Server(ThreadedWSGIServer):
+class Server(Listener, ThreadedWSGIServer):
     """An application at a port of 127.0.0.1, in threads of its own, from now until `close`.
 
     Parameters
@@ -56,8 +57,7 @@ class Server(ThreadedWSGIServer):
         self.ssl_context = context  # only now, or werkzeug would shake hands where connections are accepted
         self._lock = Lock()
         self._open: dict[Thread, socket.socket] = {}
-        self._acceptor = Thread(target=self.serve_forever, args=(0.1,), name=f"practice utility, port {self.port}", daemon=True)
-        self._acceptor.start()
+        self.begin(f"practice utility, port {self.port}")
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Give a connection a thread of its own."""
@@ -88,8 +88,7 @@ class Server(ThreadedWSGIServer):
 
     def close(self) -> None:
         """Stop listening, end what is going on, and wait until it has ended."""
-        self.shutdown()
-        self._acceptor.join()
+        self.end()
         with self._lock:
             left = list(self._open.items())
         for _, connection in left:

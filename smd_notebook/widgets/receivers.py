@@ -6,7 +6,6 @@ import base64
 import hashlib
 import os
 import re
-import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
@@ -14,6 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from smd_notebook.access.client import Client
 from smd_notebook.access.custodian import is_loopback
+from smd_notebook.access.serving import Listener
 from smd_notebook.espi.resources import Secret
 
 __all__ = ["Loopback", "PasteBack", "ProxiedLoopback", "receiver_for"]
@@ -167,15 +167,14 @@ class Loopback(PasteBack):
                 before[1]()
         self._server = _Server(self._port, self._path, take)
         self._open[self.port] = self, lost
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="smd redirect", daemon=True).start()
+        self._server.begin("smd redirect")
 
     def close(self) -> None:
         """Stop listening. Doing it twice is no error."""
         server, self._server = self._server, None
         if server:
             self._open.pop(int(server.server_address[1]), None)
-            server.shutdown()
-            server.server_close()
+            server.end()
 
 
 class ProxiedLoopback(Loopback):
@@ -217,7 +216,7 @@ def receiver_for(client: Client) -> PasteBack:
     return PasteBack(base)
 
 
-class _Server(ThreadingHTTPServer):
+class _Server(Listener, ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, port: int, path: str, take: Take) -> None:
