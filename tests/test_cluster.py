@@ -30,7 +30,7 @@ NAMES = ("solar-home", "ev-home", "heat-pump-home", "apartment")
 
 @pytest.fixture
 def client() -> Iterator[Any]:
-    """Return a client of two workers in processes of their own, new for each test: distributed does not promise that one which was killed comes back."""
+    """Return a client of two workers in processes of their own, new for each test: one that was killed may not come back."""
     # a port of its own: two clusters at once, of two runs of the tests, warn of the usual one
     options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": "127.0.0.1:0", "silence_logs": "CRITICAL"}
     with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
