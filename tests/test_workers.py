@@ -47,8 +47,15 @@ def die(_: int) -> int:
 
 def test_in_this_process() -> None:
     assert list(in_order(square, ((number,) for number in range(5)), processes=1)) == [0, 1, 4, 9, 16]
-    with pytest.raises(ConfigurationError):
-        list(in_order(square, [], processes=0))
+
+
+@pytest.mark.parametrize(
+    "where", [{"processes": 0}, {"processes": -1}, {"processes": "x"}, {"processes": 1.5}, {"client": 5}, {"client": "tcp://x"}]
+)
+def test_what_nobody_can_work_on_is_refused_before_anything_begins(where: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=f"{next(iter(where))} must be") as caught:
+        in_order(square, [], **where)
+    assert caught.value.hint
 
 
 def test_a_dead_worker_costs_time_and_no_result(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from smd_notebook.analysis.homestore import Store, exported
 from smd_notebook.analysis.intake import Options, Source, fingerprints, options_of, sources_of, take_in, tens
 from smd_notebook.analysis.measures import metrics
 from smd_notebook.analysis.release import release_screen
-from smd_notebook.analysis.workers import in_order, writing
+from smd_notebook.analysis.workers import check_workers, in_order, writing
 from smd_notebook.errors import ConfigurationError, enforce, needs, warn
 from smd_notebook.findings import as_frame
 
@@ -109,8 +109,8 @@ class Cohort(Arrays):
         Raises
         ------
         ConfigurationError
-            If the folder holds something else, zarr is not installed, no dialect or clock has this name, another process writes into the
-            store, or a source is in it that was read with another clock, tz or dialect.
+            If the folder holds something else, zarr is not installed, no dialect or clock has this name, `client` or `processes` is none,
+            another process writes into the store, or a source is in it that was read with another clock, tz or dialect.
         ReadError
             If there are no sources.
         TimeZoneError
@@ -132,6 +132,7 @@ class Cohort(Arrays):
         from tqdm.auto import tqdm
 
         options = options_of(clock, tz, dialect)
+        check_workers(client, processes)
         given = sources_of(sources)
         if processes is None and client is None and len(given) < _FEW:
             processes = 1
@@ -207,6 +208,7 @@ class Cohort(Arrays):
         from tqdm.auto import tqdm
 
         needs("Parquet", "pyarrow", "cohort")
+        check_workers(client, processes)
         target = Path(folder)
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise ConfigurationError(f"{target.name!r} is there already", hint="Name a folder that is not.")

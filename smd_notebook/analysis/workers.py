@@ -13,12 +13,13 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 from smd_notebook.errors import ConfigurationError, SmdError
 
-__all__ = ["in_order", "writing"]
+__all__ = ["check_workers", "in_order", "writing"]
 
 _TRIES = 3
 
@@ -42,14 +43,37 @@ def in_order(
     Raises
     ------
     ConfigurationError
-        If `processes` is below 1.
+        As `check_workers`, before anything is worked at.
     SmdError
         If workers die again and again.
     """
+    check_workers(client, processes)
+    return _in_order(work, pieces, client, processes)
+
+
+def check_workers(client: Any, processes: Any) -> None:
+    """Refuse what no work can be given to.
+
+    Parameters
+    ----------
+    client, processes : Any
+        What `in_order` takes.
+
+    Raises
+    ------
+    ConfigurationError
+        If `client` is none, or `processes` no number from 1.
+    """
+    if client is not None and not hasattr(client, "get_executor"):
+        text = f"client must be a dask.distributed.Client, not a {type(client).__name__}"
+        raise ConfigurationError(text, hint='client=distributed.Client("tcp://..."); processes=2 works on this machine.')
+    if processes is not None and (not isinstance(processes, Integral) or isinstance(processes, bool) or processes < 1):
+        raise ConfigurationError("processes must be a whole number from 1", hint="1 works in this process, None in one for each core.")
+
+
+def _in_order(work: Callable[..., Any], pieces: Iterable[tuple[Any, ...]], client: Any, processes: int | None) -> Iterator[Any]:
     n = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    n = n if processes is None else processes
-    if n < 1:
-        raise ConfigurationError("processes must be 1 or more", hint="1 works in this process.")
+    n = n if processes is None else int(processes)
     if client is not None:
         threads = sum(client.nthreads().values()) or 1
         pending: deque[Any] = deque()
