@@ -75,7 +75,8 @@ def test_homes_that_cannot_be_priced_are_told_of(homes: smd.Cohort, tmp_path: Pa
     channel = feed.document.channels[0]
     twice = (channel, replace(channel, label="electricity delivered (2)"))
     doubled = Feed(replace(feed.document, channels=twice))
-    mixed = smd.Cohort.read([doubled, home(2)], tmp_path / "homes.zarr", processes=1, progress=False)
+    with pytest.warns(SmdWarning, match="readings of others"):
+        mixed = smd.Cohort.read([doubled, home(2)], tmp_path / "homes.zarr", processes=1, progress=False)
     with pytest.warns(SmdWarning, match=r"1 home\(s\) were not priced, the first because a usage point has several channels"):
         found = mixed.compare_tariffs(TARIFFS, **TERMS)
     assert found["usage_point"].unique().tolist() == ["heat-pump-home-2-electricity"]

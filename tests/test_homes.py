@@ -236,6 +236,7 @@ def test_what_an_unfinished_run_wrote_is_nobody_elses(tmp_path: Path, monkeypatc
 
 
 HOME_YEARS = 1000
+FIRST_VALUE = re.compile(rb"(?<=timePeriod>)(\s*<[^>]*value>)\d+")
 KILLED = """
 import sys, smd_notebook as smd
 if __name__ == "__main__":
@@ -246,14 +247,13 @@ if __name__ == "__main__":
 def year_files(folder: Path, n: int) -> Path:
     """Write `n` homes with a year each, a tenth of them by quarter hours; those of a kind differ by their name and their first reading."""
     folder.mkdir()
-    first_value = re.compile(rb"(?<=timePeriod>)(\s*<[^>]*value>)\d+")
     for kind, name in enumerate(NAMES):
         Feed(household(name, 1)).to_espi(folder / "one.xml")
         data = (folder / "one.xml").read_bytes()
         for number in range(n):
             if kind == (number % 4 if number % 5 == 0 else 2 + number % 2):
                 own = data.replace(f"{name}-1".encode(), f"{name}-{number}".encode())
-                (folder / f"{number:05}.xml").write_bytes(first_value.sub(rb"\g<1>%d" % number, own, count=1))
+                (folder / f"{number:05}.xml").write_bytes(FIRST_VALUE.sub(rb"\g<1>%d" % number, own, count=1))
     (folder / "one.xml").unlink()
     return folder
 
@@ -311,10 +311,10 @@ if __name__ == "__main__":
 
 
 def copies(path: str, n: int) -> list[bytes]:
-    """Return a feed as `n` homes would send it."""
+    """Return a feed as `n` homes would send it, each with a first reading of its own."""
     data = Path(path).read_bytes()
     assert b"ev-home-1" in data
-    return [data.replace(b"ev-home-1", f"home-{number}".encode()) for number in range(n)]
+    return [FIRST_VALUE.sub(rb"\g<1>%d" % number, data.replace(b"ev-home-1", f"home-{number}".encode()), count=1) for number in range(n)]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="interrupts are sent otherwise there")
@@ -374,10 +374,54 @@ def test_under_strict_findings_are_errors_once_all_is_stored(tmp_path: Path) -> 
 
 def test_a_meter_counts_once(tmp_path: Path) -> None:
     later = home(1).select(start="2025-11-01")
-    with pytest.warns(SmdWarning, match="1 of 3 sources hold meters that were there already"):
-        cohort = cohort_of([home(1), later, home(1)], tmp_path / "homes.zarr")
+    with pytest.warns(SmdWarning, match="1 of 2 sources hold meters that were there already"):
+        cohort = cohort_of([home(1), later], tmp_path / "homes.zarr")
     assert cohort.findings[["code", "severity", "source"]].to_numpy().tolist() == [["meter-repeated", "error", "source 2"]]
     assert cohort.meters["n"].tolist() == [len(home(1).tidy())]
+
+
+def test_a_copy_counts_once_and_is_told_whenever_it_comes(tmp_path: Path) -> None:
+    for number, name in ((1, "a"), (2, "b"), (1, "c"), (1, "d")):
+        home(number).select(end="2025-10-27").to_espi(tmp_path / f"{name}.xml")
+    files = [tmp_path / f"{name}.xml" for name in "abcd"]
+    with pytest.warns(SmdWarning, match="2 of 4 sources are copies of others"):
+        cohort = cohort_of(files, tmp_path / "homes.zarr")
+    assert cohort.meters["source"].tolist() == ["a.xml", "b.xml"]
+    assert cohort.findings[["code", "severity", "source"]].to_numpy().tolist() == [
+        ["source-copied", "warning", f"{one}.xml"] for one in "cd"
+    ]
+    assert cohort.findings["message"].str.contains("'a.xml'").all()
+    cohort_of(files, tmp_path / "homes.zarr")  # nothing is new
+    # a run that came as far as the first two, and one of a file that was moved since
+    cohort_of(files[:2], tmp_path / "resumed.zarr")
+    cohort_of(files[1:3], tmp_path / "resumed.zarr")
+    assert not len(smd.Cohort(tmp_path / "resumed.zarr").findings)
+    with pytest.warns(SmdWarning, match="2 of 2 sources are copies of others"):
+        cohort_of(files, tmp_path / "resumed.zarr")
+    assert content(tmp_path / "resumed.zarr") == content(tmp_path / "homes.zarr")
+
+
+def test_the_same_readings_under_another_id_are_suspicious_and_empty_homes_are_not(tmp_path: Path) -> None:
+    def other(name: str, feed: Feed, value: int | None = None) -> Feed:
+        """Return a home of electricity alone under another id, with one value at all times where that is given."""
+        channel = feed.document.channels[0]
+        some = {} if value is None else {"blocks": tuple(constant(block, value) for block in channel.blocks)}
+        channels = (replace(channel, usage_point=name, **some),)
+        return Feed(replace(feed.document, channels=channels, blocks=channels[0].blocks))
+
+    def constant(block: Any, value: int) -> Any:
+        return replace(block, readings=replace(block.readings, value=np.full_like(block.readings.value, value)))
+
+    vacant = [other(f"vacant {number}", home(1), 0) for number in range(2)]
+    missing = [other(f"missing {number}", home(1), MISSING) for number in range(2)]
+    little = [other(f"little {number}", home(1).select(end="2025-10-26 07:00")) for number in range(2)]
+    assert not len(cohort_of([home(1), home(5), *vacant, *missing, *little], tmp_path / "unlike.zarr").findings)
+    with pytest.warns(SmdWarning, match="1 of 3 sources hold meters with the readings of others"):
+        cohort = cohort_of([home(1), home(5), other("somebody", home(1))], tmp_path / "homes.zarr")
+    assert len(cohort) == 3
+    found = cohort.findings
+    assert found[["code", "severity", "source"]].to_numpy().tolist() == [["meter-like", "warning", "source 3"]]
+    assert "'source 1'" in found["message"][0]
 
 
 def test_a_file_that_changed_is_told_from_another_home(tmp_path: Path) -> None:
@@ -624,7 +668,8 @@ def test_only_what_passes_the_screen_is_published(tmp_path: Path) -> None:
     feed = home(2)
     channel = feed.document.channels[0]
     copies = [Feed(replace(feed.document, channels=(replace(channel, usage_point=f"home {number}"),))) for number in range(30)]
-    cohort = cohort_of(copies, tmp_path / "homes.zarr")
+    with pytest.warns(SmdWarning, match="29 of 30 sources hold meters with the readings of others"):
+        cohort = cohort_of(copies, tmp_path / "homes.zarr")
     size = pd.DataFrame({"size": ["large"] * 15 + ["small"] * 15}, index=[f"home {number}" for number in range(30)])
     table = cohort.with_attributes(size).publish("1W", customers="non-residential", by="size")
     whole = table[(table["scope"] == "period")].set_index("group")

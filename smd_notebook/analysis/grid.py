@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from smd_notebook.analysis.edges import SECOND, instants, parse
+from smd_notebook.analysis.repeats import digest_of
 from smd_notebook.errors import Finding
 from smd_notebook.espi.model import MISSING
 
@@ -45,7 +46,10 @@ class Year(NamedTuple):
 
 @dataclass
 class Row:
-    """A meter: one channel of one usage point. `first` and `last` bound its intervals, `covered` has a value [s since 1970, s]."""
+    """A meter: one channel of one usage point.
+
+    `first` and `last` bound its intervals, `covered` has a value [s since 1970, s]; `digest` is of its readings.
+    """
 
     kind: Kind
     usage_point: str
@@ -55,6 +59,7 @@ class Row:
     last: int
     n: int
     covered: int
+    digest: str
 
 
 def most_common(lengths: Ints) -> int:
@@ -108,7 +113,8 @@ def row_of(
         return None, told
     valid = fits & (value != MISSING)
     first, last = int(start[fits].min()), int(end[fits].max())
-    return Row(kind, usage_point, channel, years, first, last, int(valid.sum()), int(duration[valid].sum())), told
+    digest = digest_of(start[valid], value[valid])
+    return Row(kind, usage_point, channel, years, first, last, int(valid.sum()), int(duration[valid].sum()), digest), told
 
 
 def _year(instant: int) -> int:

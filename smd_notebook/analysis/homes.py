@@ -32,7 +32,9 @@ _FEW = 30  # sources that are read before a second process would have started
 _TOLD = {
     "source-failed": "could not be read",
     "source-empty": "give no meter",
+    "source-copied": "are copies of others, and count once",
     "meter-repeated": "hold meters that were there already, which count as they were",
+    "meter-like": "hold meters with the readings of others, which may be the same homes under other ids",
 }
 
 
@@ -147,7 +149,7 @@ class Cohort(Arrays):
                 for homes in in_order(take_in, ((some, options) for some in tens(given)), **work):
                     told["source-failed"] += sum(home.failed for home in homes)
                     for record in target.add(homes):
-                        told.update({one["code"] for one in record["findings"]} & {"source-empty", "meter-repeated"})
+                        told.update({one["code"] for one in record["findings"]} & (_TOLD.keys() - {"source-failed"}))
                     bar.update(len(homes))
             if given or os.access(target.path, os.W_OK):
                 target.finish()
@@ -338,10 +340,18 @@ class Cohort(Arrays):
 
 
 def _unread(given: list[Source], hashes: list[str], target: Store, options: Options) -> list[Source]:
-    """Return the sources that are not in a store."""
-    asked = target.asked
-    other = [source for source, sha in zip(given, hashes, strict=True) if sha in asked and asked[sha] != options.asked(source)]
+    """Return the sources that are not in a store, and copies of others that it does not know of."""
+    asked, known = target.asked, target.sources
+    pairs = list(zip(given, hashes, strict=True))
+    other = [source for source, sha in pairs if sha in asked and asked[sha] != options.asked(source)]
     if other:
         text = f"{len(other)} of {len(given)} sources are in this store, read with another clock, tz or dialect, or with and without a name"
         raise ConfigurationError(text, hint="Name another store; what is in this one stays as it was read.")
-    return [source for source, sha in zip(given, hashes, strict=True) if sha not in asked]
+    here = {sha for source, sha in pairs if (sha, source.name) in known}
+    new = []
+    for source, sha in pairs:
+        renamed = sha in asked and sha not in here  # one that is in the store, and whose name is not given any more
+        if not renamed and (sha, source.name) not in known:
+            new.append(source)
+        here.add(sha)
+    return new

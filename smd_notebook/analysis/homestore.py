@@ -7,16 +7,16 @@ So a run that is killed leaves a store that reads as of its last finished batch.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
 from smd_notebook.analysis.grid import Kind, edges_of_year
 from smd_notebook.analysis.homefiles import folder_of, write_meter
 from smd_notebook.analysis.intake import Home
+from smd_notebook.analysis.repeats import copied, like, repeated
 from smd_notebook.datasets import METHODS, cf_unit
 from smd_notebook.errors import ConfigurationError, Finding, needs
 from smd_notebook.espi.model import MISSING, MISSING_SMALL
@@ -36,6 +36,16 @@ BATCH = 10
 GROWTH = 100
 _FORMAT = "smd_notebook cohort 1"
 _TIME = "seconds since 1970-01-01"
+
+
+class _Known(NamedTuple):
+    """What a new source is compared with: names of tables, sources by their hashes, meters, rows of tables, sources by their readings."""
+
+    names: dict[Kind, str]
+    hashes: dict[str, str]
+    points: set[tuple[str, str, str]]
+    sizes: dict[str, int]
+    digests: dict[tuple[str, str], str]
 
 
 class Store:
@@ -94,14 +104,14 @@ class Store:
         return found
 
     @property
-    def hashes(self) -> set[str]:
-        """Hashes of the sources that were read."""
-        return set(self.asked)
-
-    @property
     def asked(self) -> dict[str, dict[str, Any]]:
         """How the sources were read, by their hashes: what `Options.asked` says."""
         return {record["sha256"]: record.get("asked", {}) for record in self.records if record["sha256"] and not _failed(record)}
+
+    @property
+    def sources(self) -> set[tuple[str, str]]:
+        """Hashes and names of what was read."""
+        return {(record["sha256"], record["source"]) for record in self.records if not _failed(record)}
 
     @property
     def findings(self) -> list[Finding]:
@@ -168,6 +178,7 @@ class Store:
             place, origin = one["row"] - low, self.origins[table, one["row"]]
             keep = (value[place] != MISSING) | (quality[place] != MISSING_SMALL) | (start == one["first"]) | (end == one["last"])
             findings = [noticed for noticed in origin["findings"] if noticed["channel"] in ("", one["channel"])]
+            findings = [noticed for noticed in findings if noticed["code"] != "meter-like"]  # it is of two, and found again
             about = {"source": origin["source"], "findings": findings}
             path = folder / folder_of(one["usage_point"]) / f"{table}-{one['row']}.parquet"
             path.parent.mkdir(exist_ok=True)
@@ -190,45 +201,54 @@ class Store:
             What was written down of each that is new.
         """
         rows: dict[str, list[Any]] = {}
-        names, hashes, points, sizes = self._state()
+        names, hashes, points, sizes, digests = self._state()
         before = {record["source"] for record in self.records if record["meters"]}
         records = []
         for home in homes:
-            if home.sha256 in hashes:
-                continue  # the same bytes add nothing
             record: dict[str, Any] = {"source": home.source, "sha256": home.sha256, "findings": home.findings, "meters": []}
             record |= {"asked": home.asked} if home.asked else {}
             if _failed(record) and any(record == one for one in self.records):
                 continue
-            for row in home.rows:
+            copy = home.sha256 in hashes  # the same bytes add nothing
+            if copy:
+                record["findings"] = [copied(home.source, hashes[home.sha256])]
+            for row in home.rows if not copy else ():
                 table = names.setdefault(row.kind, _name(row.kind, names.values()))
                 if (table, row.usage_point, row.channel) in points:
-                    record["findings"].append(_repeated(home.source, row.channel, changed=home.source in before))
+                    record["findings"].append(repeated(home.source, row.channel, changed=home.source in before))
                     continue
                 place = sizes.get(table, 0)
                 sizes[table] = place + 1
                 points.add((table, row.usage_point, row.channel))
                 rows.setdefault(table, []).append((place, row))
+                if row.digest and (table, row.digest) in digests:
+                    record["findings"].append(like(home.source, row.channel, digests[table, row.digest]))
+                digests.setdefault((table, row.digest), home.source)
                 record["meters"].append(
                     {"table": table, "kind": list(row.kind), "row": place, "usage_point": row.usage_point, "channel": row.channel}
                     | {"years": [one.year for one in row.years], "first": row.first, "last": row.last, "n": row.n, "covered": row.covered}
+                    | {"digest": row.digest}
                 )
             if not _failed(record):
-                hashes.add(home.sha256)
+                hashes.setdefault(home.sha256, home.source)
             records.append(record)
         for table, some in rows.items():
             self._write(table, some)
         self._commit(records)
         return records
 
-    def _state(self) -> tuple[dict[Kind, str], set[str], set[tuple[str, str, str]], dict[str, int]]:
+    def _state(self) -> _Known:
         if not hasattr(self, "_known"):
-            points = {(row["table"], row["usage_point"], row["channel"]) for record in self.records for row in record["meters"]}
-            sizes: dict[str, int] = {}
-            for table, _, _ in points:
-                sizes[table] = sizes.get(table, 0) + 1
-            self._known = {kind: name for name, kind in self.kinds.items()}, self.hashes, points, sizes
-            self._clear(sizes)
+            self._known = _Known({kind: name for name, kind in self.kinds.items()}, {}, set(), {}, {})
+            for record in self.records:
+                if not _failed(record):
+                    self._known.hashes.setdefault(record["sha256"], record["source"])
+                for row in record["meters"]:
+                    table = row["table"]
+                    self._known.points.add((table, row["usage_point"], row["channel"]))
+                    self._known.sizes[table] = self._known.sizes.get(table, 0) + 1
+                    self._known.digests.setdefault((table, row["digest"]), record["source"])
+            self._clear(self._known.sizes)
         return self._known
 
     def _clear(self, sizes: dict[str, int]) -> None:
@@ -316,7 +336,7 @@ class Store:
 
     def finish(self) -> None:
         """Make all years of a table as long as it is, and write what xarray labels the meters by."""
-        _, _, _, sizes = self._state()
+        sizes = self._state().sizes
         labels: dict[str, dict[str, list[Any]]] = {}
         for record in self.records:
             for row in record["meters"]:
@@ -361,17 +381,6 @@ def _opened(path: str, *_: int) -> Store:
 
 def _failed(record: dict[str, Any]) -> bool:
     return any(one["code"] == "source-failed" for one in record["findings"])
-
-
-def _repeated(source: str, channel: str, *, changed: bool) -> dict[str, Any]:
-    if changed:
-        text = "this source has changed since it was read; the meter stays as it was"
-        hint = "Read all sources again, into another store."
-    else:
-        text = "this meter is in the cohort already, from another source; it counts once, as it was there"
-        hint = "Files of one home belong together: Cohort.read([['jan.xml', 'feb.xml'], ...])."
-        hint += " Homes whose files give them the same id need names: Cohort.read({'home 1': 'one.xml', 'home 2': 'other.xml'})."
-    return asdict(Finding("meter-repeated", "error", text, hint, channel=channel, source=source))
 
 
 def _name(kind: Kind, taken: Iterable[str]) -> str:

@@ -51,7 +51,7 @@ def in_order(
     return _in_order(work, pieces, client, processes)
 
 
-def check_workers(client: Any, processes: Any) -> None:
+def check_workers(client: object, processes: object) -> None:
     """Refuse what no work can be given to.
 
     Parameters
@@ -67,7 +67,7 @@ def check_workers(client: Any, processes: Any) -> None:
     if client is not None and not hasattr(client, "get_executor"):
         text = f"client must be a dask.distributed.Client, not a {type(client).__name__}"
         raise ConfigurationError(text, hint='client=distributed.Client("tcp://..."); processes=2 works on this machine.')
-    if processes is not None and (not isinstance(processes, Integral) or isinstance(processes, bool) or processes < 1):
+    if processes is not None and (not isinstance(processes, Integral) or processes < 1):
         raise ConfigurationError("processes must be a whole number from 1", hint="1 works in this process, None in one for each core.")
 
 
