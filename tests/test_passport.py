@@ -36,7 +36,7 @@ def test_what_it_holds(days):
 def test_cite_is_one_line(days):
     line = cite(days)
     assert "\n" not in line
-    for part in ("wall-clock bins", "bins 1D", "2 rows", ZONE, "75.00%", "values as computed"):
+    for part in ("wall-clock bins", "bins 1D", "period 2024-01-01 to 2024-01-02;", "2 rows", ZONE, "75.00%", "values as computed"):
         assert part in line
     assert "CalTRACK" in cite(resample(regular("2024-01-01", 144, 1.0), "1D", scale="caltrack"))
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from smd_notebook.analysis.billing import billing_periods
-from smd_notebook.analysis.edges import Bins, check_zone, distinct, parse, utc_us
+from smd_notebook.analysis.edges import Bins, check_zone, distinct, parse, period_of, utc_us
 from smd_notebook.analysis.passport import stamp
 from smd_notebook.analysis.spread import NEVER, Intervals, check_coverage, clean, sums, watts
 from smd_notebook.errors import ConfigurationError, UnitError
@@ -302,7 +302,8 @@ def resample(
         parts.append(part)
         zones.append(zone)
     out = _assemble(frame, parts, firsts, zones, own=own, tz=tz)
-    inputs: dict[str, Any] = {"bins": wanted.name, "channels": len(parts), "intervals": len(frame)}
+    ends = [(part["start"][0], part["end"][-1], zone) for part, zone in zip(parts, zones, strict=True) if part["start"].size]
+    inputs: dict[str, Any] = {"bins": wanted.name, "channels": len(parts), "intervals": len(frame), "period": period_of(ends)}
     asked = {"min_coverage": min_coverage or None, "scale": scale, "overlaps": None if overlaps == "error" else overlaps}
     inputs |= {name: choice for name, choice in asked.items() if choice is not None}
     return stamp(out, definition=_METHOD, inputs=inputs, source=_CALTRACK if scale else "")

@@ -14,7 +14,7 @@ import pandas as pd
 from smd_notebook.errors import ConfigurationError, TimeZoneError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from numpy.typing import NDArray
@@ -79,6 +79,17 @@ def instants(wall: Ints, zone: str) -> tuple[Ints, Ints]:
 def dates_of(days: Ints) -> pd.DatetimeIndex:
     """Return days since 1970 as dates."""
     return pd.DatetimeIndex(days.astype("M8[D]").astype("M8[us]"), name="date")
+
+
+def period_of(spans: Iterable[tuple[int, int, str]]) -> str:
+    """Say from which local day to which they reach, of spans with first and last instant [us] and zone; empty where there are none.
+
+    >>> period_of([(0, DAY, "UTC"), (DAY, 3 * DAY, "UTC")]), period_of([(8 * HOUR, 32 * HOUR, "America/Los_Angeles")])
+    ('1970-01-01 to 1970-01-03', '1970-01-01')
+    """
+    ends = [wall_us(np.array([first, last - 1]), zone) // DAY for first, last, zone in spans]
+    days = [str(np.datetime64(int(day), "D")) for day in (np.min(ends), np.max(ends))] if ends else []
+    return " to ".join(dict.fromkeys(days))
 
 
 def clock(time: int) -> str:

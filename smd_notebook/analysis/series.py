@@ -9,7 +9,7 @@ import pandas as pd
 
 from smd_notebook.analysis.bins import channels, edges_of, flagged_of, kinds_of, tidy_frame, why_not
 from smd_notebook.analysis.calendar import weekday
-from smd_notebook.analysis.edges import DAY, HOUR, check_zone, parse, utc_us, wall_us
+from smd_notebook.analysis.edges import DAY, HOUR, check_zone, parse, period_of, utc_us, wall_us
 from smd_notebook.analysis.spread import Intervals, check_coverage, clean, split, watts
 from smd_notebook.errors import ConfigurationError, UnitError, warn
 
@@ -194,11 +194,10 @@ def length_words(length: int) -> str:
 
 def metered(series: Sequence[Series]) -> dict[str, Any]:
     """Say for a passport of how many channels a result is, from which local day to which, and how much of their time was metered [1]."""
-    ends = [wall_us(np.array([one.first, one.last - 1]), one.zone) // DAY for one in series]
-    days = [str(np.datetime64(int(day), "D")) for day in (np.min(ends), np.max(ends))] if ends else []
     time = sum(int((one.found.end - one.found.start).sum()) for one in series)
     elapsed = sum(one.last - one.first for one in series)
-    return {"channels": len(series), "period": " to ".join(dict.fromkeys(days)), "coverage": round(time / elapsed, 9) if elapsed else None}
+    period = period_of((one.first, one.last, one.zone) for one in series)
+    return {"channels": len(series), "period": period, "coverage": round(time / elapsed, 9) if elapsed else None}
 
 
 def labelled(frame: pd.DataFrame, series: Sequence[Series], sizes: Sequence[int], columns: Mapping[str, Any]) -> pd.DataFrame:
