@@ -235,7 +235,9 @@ def test_two_processes_do_not_write_into_one_folder(folder):
 
 def test_it_shows_itself_without_readings(folder):
     store(folder, reply(0, HOUR, provisional="young"), feed(0, HOUR))
-    html = download(folder, 0, 2 * HOUR)._repr_html_()
+    got = download(folder, 0, 2 * HOUR)
+    assert repr(got) == f"<Download: pge, subscription 1, 1970-01-01T00:00:00Z to 1970-01-01T02:00:00Z, 1 usage point, in {got.to}>"
+    html = got._repr_html_()
     assert "1970-01-01T00:00:00Z to 1970-01-01T02:00:00Z" in html
     assert "<td style='text-align:left'>7</td>" in html
     assert os.fspath(folder) not in html

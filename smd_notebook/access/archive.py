@@ -389,14 +389,20 @@ class Download:
             raise ReadError("the utility holds nothing for this window", hint="Ask for an earlier start, or a later end.")
         yield from paths
 
+    def __repr__(self) -> str:
+        points = f"{len(self.folders)} usage point{'s' * (len(self.folders) != 1)}"
+        return f"<Download: {self.custodian}, subscription {self.subscription}, {self._span()}, {points}, in {self.to}>"
+
     def _repr_html_(self) -> str:
         rows = "".join(
             "<tr>" + "".join(f"<td style='text-align:left'>{html.escape(str(cell))}</td>" for cell in row) + "</tr>" for row in self._rows()
         )
         head = "".join(f"<th style='text-align:left'>{name}</th>" for name in ("usage point", "replies", "bytes", "may change", "missing"))
-        span = f"{stamp(self.start)} to {stamp(self.end)}"
         table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-        return f"<div><b>Download</b>: {html.escape(self.custodian)}, {span}{table}</div>"
+        return f"<div><b>Download</b>: {html.escape(self.custodian)}, {self._span()}{table}</div>"
+
+    def _span(self) -> str:
+        return f"{stamp(self.start)} to {stamp(self.end)}"
 
     def _rows(self) -> Iterator[tuple[object, ...]]:
         missing = [point for point, _ in self.missing()]
