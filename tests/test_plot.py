@@ -238,6 +238,26 @@ def test_units_of_other_channels():
     assert plot.energy(unknown).layout.yaxis.title.text == "Energy (unit not stated per day)"
 
 
+def test_no_readings_are_told_as_that():
+    none = regular("2024-01-01", 0, 1.0)
+    for draw in (
+        plot.series,
+        plot.heatmap,
+        plot.quality,
+        plot.profile,
+        plot.duration,
+        plot.peak_days,
+        plot.energy,
+        plot.monthly,
+        plot.flows,
+    ):
+        with pytest.raises(ConfigurationError, match="nothing to draw: no readings") as told:
+            draw(none)
+        assert "resources" in told.value.hint
+    with pytest.raises(ConfigurationError, match="there are no readings"):
+        heatmap(none)
+
+
 def test_nothing_to_draw():
     frame = regular("2024-01-01", 4, 1.0)
     for given, channel in ((frame.iloc[:0], None), (frame.assign(measure="power", unit="W"), None), (frame, "x")):

@@ -33,11 +33,13 @@ def choose(frame: pd.DataFrame, channel: str | None = None) -> pd.DataFrame:
     """
     groups = [frame.iloc[rows] for rows in channels(frame)]
     heads = [group.iloc[0] for group in groups]
+    if not heads:
+        raise ConfigurationError("there are no readings", hint="feed.resources has what else the files hold.")
     if channel is not None:
         found = [number for number, head in enumerate(heads) if head["channel"] == channel]
         if not found:
             names = ", ".join(sorted({repr(str(head["channel"])) for head in heads}))
-            raise ConfigurationError(f"no channel is called {channel!r}", hint=f"There are: {names or 'none'}.")
+            raise ConfigurationError(f"no channel is called {channel!r}", hint=f"There are: {names}.")
         if len(found) > 1:
             raise ConfigurationError(
                 f"{len(found)} usage points have a channel {channel!r}", hint="Select one: feed.select(usage_point=...)."

@@ -189,10 +189,13 @@ def intervals_of(x: Any) -> pd.DataFrame:
 
 
 def drawable(x: Any) -> pd.DataFrame:
-    """Return the tidy frame, unless its feed's times are not the meter's: a figure would show them as if they were."""
+    """Return the tidy frame, unless it is empty, or its feed's times are not the meter's: a figure would show them as if they were."""
     if any(finding.code == "clock-unrecoverable" for finding in getattr(x, "noticed", ())):
         raise ConfigurationError(
             "the times of this feed are those of its download, not the meter's, so that no figure of it can be right",
             hint="See feed.findings. To draw the times as written all the same, pass feed.tidy().",
         )
-    return tidy_frame(x)
+    frame = tidy_frame(x)
+    if frame.empty:
+        raise ConfigurationError("there is nothing to draw: no readings", hint="feed.resources has what else the files hold.")
+    return frame
