@@ -12,6 +12,7 @@ from smd_notebook.diagnosis import Verdict, by_source, diagnose, plausible
 from smd_notebook.errors import ConfigurationError, Finding, TimeZoneError
 from smd_notebook.espi.channels import concatenated
 from smd_notebook.espi.model import MISSING, Block, Channel, Column, Readings
+from smd_notebook.espi.resources import Interval
 from smd_notebook.offsets import undo
 
 __all__ = ["findings_of", "repaired", "with_clock", "with_durations", "with_floored_starts"]
@@ -48,8 +49,30 @@ def repaired(channel: Channel, hypothesis: str, zone: str | None) -> Channel:
         meant[known] = undo(hypothesis, written[known], zone)
         ends = np.cumsum([len(block.readings) for block in blocks])
         true |= {id(block): part for block, part in zip(blocks, np.split(meant, ends[:-1]), strict=True)}
-    blocks = tuple(replace(block, readings=replace(block.readings, start=true[id(block)])) for block in channel.blocks)
-    return replace(channel, blocks=blocks)
+    moved: list[Block] = []
+    for block in channel.blocks:
+        interval = _moved(block, true[id(block)], hypothesis, zone)
+        moved.append(replace(block, interval=interval, readings=replace(block.readings, start=true[id(block)])))
+    return replace(channel, blocks=tuple(moved))
+
+
+def _moved(block: Block, meant: Column, hypothesis: str, zone: str) -> Interval | None:
+    """Return the interval of a block by the clock that its readings have now, if they lay within it as they were written.
+
+    Left as written it would be the one thing with the wrong clock: time seems not to have been sent, and who reads what `to_espi` wrote
+    finds the clock disproved, and puts it right a second time.
+    """
+    interval, written, length = block.interval, block.readings.start, block.readings.duration
+    if interval is None or interval.start is None or interval.duration is None or not len(written):
+        return interval
+    edges = np.array([interval.start, interval.start + interval.duration])
+    if not plausible(edges).all() or written.min() < edges[0] or (written + length).max() > edges[1]:
+        return interval
+    begin, end = undo(hypothesis, edges, zone).tolist()
+    # where readings begin and end with it, their order in the file tells which of a repeated hour is meant
+    first, last = meant[written == edges[0]], (meant + length)[written + length == edges[1]]
+    begin, end = int(first.min()) if first.size else begin, int(last.max()) if last.size else end
+    return replace(interval, start=begin, duration=end - begin)
 
 
 def _with(channel: Channel, change: Callable[[Readings, slice], Readings]) -> Channel:

@@ -10,6 +10,7 @@ import pytest
 from smd_notebook.errors import ConfigurationError, TimeZoneError
 from smd_notebook.repairs import with_clock
 
+from . import build
 from .clocks import case, quiet
 
 
@@ -35,3 +36,36 @@ def test_durations_and_late_starts_are_mended_only_where_asked(corpus: Path) -> 
     floored = quiet(gas, floor_starts=True)
     assert floored.tidy(tz="UTC")["start"].iloc[0] == pd.Timestamp("2012-05-02T07:00:00Z")
     assert "start-floored" in set(floored.findings["code"])
+
+
+def test_blocks_move_with_their_readings(corpus: Path, tmp_path: Path) -> None:
+    name = "ameren-bidgely__15min_2023-12-04"  # local standard time as UTC, which the title of its block proves
+    quiet(corpus / "files" / f"{name}.xml", clock="auto").to_espi(tmp_path / "out.xml")
+    again = quiet(tmp_path / "out.xml", clock="auto")
+    true = pd.to_datetime(pd.read_csv(corpus / "truth" / f"{name}.csv")["true_start_utc"])
+    assert (again.tidy(tz="UTC")["start"].array == true.array).all()  # not put right a second time
+    assert set(again.findings["code"]) & {"clock-repaired", "outside-block", "block-uncovered"} == set()
+
+
+@pytest.mark.parametrize(("start", "duration", "moved"), [(0, 24, (7, 25)), (-30, 25, (-30, 25)), (1, 24, (1, 24))])
+def test_a_block_stays_where_its_readings_do_not_lie_in_it(start: int, duration: int, moved: tuple[int, int]) -> None:
+    day = 20_030 * 86_400  # 2024-11-03, when Los Angeles shows 01:00 twice: 25 hours, from 07:00Z to 08:00Z, written as 00:00Z to 24:00Z
+    wall = [0, 1, 1, *range(2, 24)]
+    text = build.feed_xml(
+        build.usage_point(related=[f"{build.POINT}/MeterReading", build.CLOCK]),
+        build.local_time(*build.PACIFIC),
+        build.meter_reading(),
+        build.reading_type(),
+        build.blocks(
+            build.block(
+                *(build.reading(day + 3600 * hour, 100 + place) for place, hour in enumerate(wall)),
+                start=day + 3600 * start,
+                duration=3600 * duration,
+            )
+        ),
+    )
+    (channel,) = build.read_feed(text.encode(), clock="wall").document.channels
+    (block,) = channel.blocks
+    assert (block.readings.start - day).tolist() == [3600 * (7 + place) for place in range(25)]
+    assert block.interval is not None and block.interval.start is not None
+    assert ((block.interval.start - day) / 3600, (block.interval.duration or 0) / 3600) == moved
