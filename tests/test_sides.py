@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import smd_notebook as smd
-from smd_notebook.analysis import convert, metrics, resample, wide
+from smd_notebook.analysis import convert, metrics, net, resample, wide
 from smd_notebook.errors import ConfigurationError, UnitError
 
 from .tidy import regular
@@ -41,6 +41,14 @@ def test_gas_beside_electricity():
         pytest.approx(58.6142 / 24, abs=1e-5),
         "kWh/h",
     ]
+
+
+def test_the_net_of_a_feed():
+    balance = net(smd.sample("lapse2024").select(usage_point="lapse2024-net"))
+    assert balance["value"].sum() == 9_748_676 - 3_172_568  # Wh delivered and received, by the meter's formula
+    assert resample(balance, "1YS")["value"].tolist() == [6_576_108]
+    with pytest.raises(ConfigurationError, match="expected a Feed"):
+        net([1])
 
 
 def test_what_cannot_be_converted():

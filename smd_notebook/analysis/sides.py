@@ -78,19 +78,19 @@ def wide(x: Any) -> pd.DataFrame:
     return stamp(out, definition="values of channels side by side", inputs={"channels": len(names)})
 
 
-def net(frame: pd.DataFrame) -> pd.DataFrame:
+def net(x: Any) -> pd.DataFrame:
     """Take received from delivered energy, for each usage point that has both.
 
     Parameters
     ----------
-    frame : DataFrame, shape (n_rows, n_columns)
-        What `resample` returned, or tidy intervals. Of intervals the net is exact; of bins it is missing where the two cover unlike
-        shares of a bin, so with gaps take the net first: ``resample(net(feed.tidy()), "1MS")``.
+    x : Feed or DataFrame, shape (n_rows, n_columns)
+        Tidy intervals, or what `resample` returned. Of intervals the net is exact; of bins it is missing where the two cover unlike
+        shares of a bin, so with gaps take the net first: ``resample(net(feed), "1MS")``.
 
     Returns
     -------
     DataFrame, shape (n_times, n_columns)
-        The columns of `frame`; flow is ``"net"``, the value positive while energy flows to the customer, and missing unless both
+        The columns of `x`; flow is ``"net"``, the value positive while energy flows to the customer, and missing unless both
         are there. A net of bins has no `max_power`: the two maxima need not coincide. Of qualities the worse counts.
 
     Raises
@@ -124,6 +124,7 @@ def net(frame: pd.DataFrame) -> pd.DataFrame:
     >>> net(frame)[["channel", "value"]].to_numpy().tolist()
     [['electricity net', 5.0], ['electricity net', -3.0]]
     """
+    frame = x if isinstance(x, pd.DataFrame) else tidy_frame(x)
     groups: dict[tuple[str, ...], dict[str, list[Any]]] = {}
     for rows in channels(frame):
         first = frame.iloc[rows].iloc[0]
