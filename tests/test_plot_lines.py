@@ -236,3 +236,13 @@ def test_months():
     assert len(plot.monthly(resample(lapse_frame(), "1MS")).data[0].y) == 12
     with pytest.raises(ConfigurationError, match="no months"):
         plot.monthly(resample(lapse_frame(), "1D"))
+
+
+@pytest.mark.parametrize(
+    ("length", "bins", "said"),
+    [("30D", "1D", "readings of up to 30 d, spread evenly"), ("30D", "1MS", "up to 30 d"), ("1h", "1D", ""), ("1h", "15min", "up to 1 h")],
+)
+def test_bars_say_what_was_not_metered_bar_by_bar(length, bins, said):
+    reads = regular("2024-01-01", 2, 60.0, length=length, service="gas", channel="gas", unit="therm")
+    notes = plot.energy(reads, bins=bins).layout.title.subtitle.text
+    assert (said in notes) if said else "spread" not in notes

@@ -114,6 +114,7 @@ def test_duration():
     assert np.abs(drawn - load).max() < 0.02
     assert "0.4 kW or more in half of the time" in figure.layout.meta["alt"]  # of definitions.md
     assert (figure.layout.xaxis.title.text, figure.layout.yaxis.title.text) == ("Share of the metered time (%)", "Power (kW)")
+    assert "mean of each 15-min interval" in figure.layout.title.subtitle.text
     assert METER not in figure.to_json()
 
 

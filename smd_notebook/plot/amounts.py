@@ -283,9 +283,19 @@ def _notes(groups: list[pd.DataFrame], *, partial: bool, empty: bool, each: str,
         sum(float(((group["end"] - group["start"]).dt.total_seconds() * weight).sum()) for group, weight in pairs)
         for pairs in ([(group, group["coverage"]) for group in groups], [(group, 1.0) for group in groups])
     )
-    parts = [f"coverage {percent(covered / elapsed)}"]
+    parts = [f"coverage {percent(covered / elapsed)}", *_spread(groups)]
     parts += [f"lighter: {each} metered in part"] * partial
     parts += [f"\u00d7: {each} without a value"] * empty
     parts += ["received energy downwards"] * down
     parts += [f"{hidden} channel{'s' * (hidden > 1)} of another unit not shown"] * (hidden > 0)
     return sentence("; ".join(parts)) + "."
+
+
+def _spread(groups: list[pd.DataFrame]) -> list[str]:
+    """Say that readings longer than their bars, or than a day, were divided evenly: how such bars differ was not metered."""
+    native = max(group["native_interval"].max() for group in groups)
+    longest = max((group["end"] - group["start"]).max() for group in groups)
+    if not (native > longest or native > pd.Timedelta("25h")):  # missing where no interval counts
+        return []
+    length = native / pd.Timedelta("1h")
+    return [f"readings of up to {f'{length:.3g} h' if length <= 25 else f'{length / 24:.3g} d'}, spread evenly over their time"]

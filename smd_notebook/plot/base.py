@@ -34,6 +34,7 @@ __all__ = [
     "drawable",
     "each_of",
     "inputs_of",
+    "interval_name",
     "intervals_of",
     "is_binned",
     "legend_below",
@@ -130,6 +131,14 @@ def each_of(length: NDArray[np.int64]) -> str:
             return name
     usual = np.median(length) / HOUR
     return "bin" if usual > 22 else f"{usual:g} h" if usual >= 1 else f"{usual * 60:g} min"
+
+
+def interval_name(length: NDArray[np.int64]) -> str:
+    """Name intervals by their length [us]."""
+    each = each_of(length)
+    if each[0].isdigit():
+        return each.replace(" ", "-") + " interval" if length.min() == length.max() else "interval"
+    return "interval" if each == "bin" else each
 
 
 def names_of(groups: Sequence[pd.DataFrame]) -> list[str]:

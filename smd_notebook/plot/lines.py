@@ -22,6 +22,7 @@ from smd_notebook.plot.base import (
     drawable,
     each_of,
     inputs_of,
+    interval_name,
     intervals_of,
     is_binned,
     legend_below,
@@ -192,7 +193,7 @@ def series(x: Any, *, channel: str | None = None, slider: bool = True, title: st
     span = period(*axis)
     share = sum(steps.covered for steps in drawn) / sum(steps.elapsed for steps in drawn)
     length = np.concatenate([utc_us(one["end"]) - utc_us(one["start"]) for one in groups])
-    parts = [f"mean of each {_interval(length)}" if quantity == "Power" else "", f"coverage {percent(share)}"]
+    parts = [f"mean of each {interval_name(length)}" if quantity == "Power" else "", f"coverage {percent(share)}"]
     parts += ["grey: not metered" if len(groups) == 1 else "grey: not metered by one of them"] * bool(gaps)
     down = any(len(groups) > 1 and one["flow"].iloc[0] == "received" for one in groups)
     parts += ["received energy downwards"] * down
@@ -215,14 +216,6 @@ def series(x: Any, *, channel: str | None = None, slider: bool = True, title: st
         figure.update_yaxes(rangemode="tozero", selector={"overlaying": None})
     figure.update_xaxes(type="date", showgrid=False, range=[str(time) for time in axis], rangeslider={"visible": slider, "thickness": 0.1})
     return figure
-
-
-def _interval(length: Ints) -> str:
-    """Name intervals by their length [us]."""
-    each = each_of(length)
-    if each[0].isdigit():
-        return each.replace(" ", "-") + " interval" if length.min() == length.max() else "interval"
-    return each
 
 
 def _grey(figure: go.Figure, gaps: list[tuple[int, int]]) -> None:

@@ -17,6 +17,7 @@ from smd_notebook.plot.base import (
     DASHES,
     clock_axis,
     inputs_of,
+    interval_name,
     intervals_of,
     legend_below,
     names_of,
@@ -281,7 +282,8 @@ def duration(x: Any, *, channel: str | None = None, title: str | None = None) ->
             line={"color": COLOURS[number % len(COLOURS)], "dash": DASHES[number % len(DASHES)], "width": 2, "shape": "vh"},
             hovertemplate=f"%{{y:.4~g}} {unit} or more<br>%{{x:.3~g}} % of the time<extra>{name}</extra>",
         )
-    notes = f"{inputs['period']}; coverage {percent(inputs['coverage'])}."
+    length = np.concatenate([one["duration"].to_numpy().astype("m8[us]").astype("i8") for one in groups])
+    notes = f"{inputs['period']}; mean of each {interval_name(length)}; coverage {percent(inputs['coverage'])}."
     label = ", ".join(names) if len(names) <= 2 else f"{len(names)} channels"
     halves = [f"{name}: {_at_half(one) * factor:.3g} {unit} or more in half of the time" for one, name in zip(groups, names, strict=True)]
     caption = (
