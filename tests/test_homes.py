@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import warnings
 from dataclasses import replace
 from functools import cache
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ import pytest
 import xarray as xr
 
 import smd_notebook as smd
+from smd_notebook.access.archive import Download, Reply, folder_of, store
 from smd_notebook.analysis import duration_curve
 from smd_notebook.analysis.grid import edges_of_year
 from smd_notebook.analysis.homestore import Store
@@ -169,6 +172,37 @@ def test_files_are_told_by_their_bytes(tmp_path: Path, monkeypatch: pytest.Monke
     pd.testing.assert_frame_equal(again.meters, cohort.meters)
 
 
+def test_downloads_are_sources(tmp_path: Path) -> None:
+    """An archive of raw replies is one home; one that is damaged later is a finding."""
+
+    def archived(number: int) -> Download:
+        days = [1_761_462_000 + 86_400 * day for day in range(3)]
+        folder = folder_of(tmp_path / "raw", "pge", str(number))
+        for begin, end in pairwise(days):
+            span = {side: pd.Timestamp(at, unit="s", tz="UTC") for side, at in (("start", begin), ("end", end))}
+            home(number).select(**span).to_espi(tmp_path / "reply.xml")
+            given = {"custodian": "pge", "subscription": str(number), "received_at": "2025-11-20T00:00:00Z"}
+            store(folder, Reply(begin, end, 200, **given), (tmp_path / "reply.xml").read_bytes())
+        return Download("pge", str(number), days[0], days[-1], tmp_path / "raw", ((str(number), folder),))
+
+    downloads = [archived(number) for number in (1, 2)]
+    cohort = cohort_of({"Ann": downloads[0], "Bob": downloads[1]}, tmp_path / "homes.zarr")
+    assert cohort.meters["source"].unique().tolist() == ["Ann", "Bob"]
+    keys = ["usage_point", "channel", "start"]
+    for name, download in zip(("Ann", "Bob"), downloads, strict=True):
+        want = smd.read(download).tidy()
+        assert want["duration"].where(want["service"] == "electricity").sum() == pd.Timedelta(days=2)
+        got = cohort.select(source=name).tidy()
+        want["usage_point"] = f"{name}/" + want["usage_point"]
+        want, got = (frame.sort_values(keys, ignore_index=True) for frame in (want, got))
+        pd.testing.assert_frame_equal(got, want[got.columns.tolist()])
+    downloads[1].paths[0].write_bytes(b"<feed/>")
+    with pytest.warns(SmdWarning, match="1 of 2 sources could not be read"):
+        cohort = cohort_of(downloads, tmp_path / "again.zarr")
+    assert cohort.findings[["code", "source"]].to_numpy().tolist() == [["source-failed", "source 2"]]
+    assert "no longer what was archived" in cohort.findings["message"][0]
+
+
 def test_files_of_one_home_belong_together(tmp_path: Path) -> None:
     parts = [str(tmp_path / f"{number}.xml") for number in range(2)]
     home(1).select(end="2025-11-01").to_espi(parts[0])
@@ -220,6 +254,36 @@ def test_a_run_that_was_stopped_leaves_what_it_finished_and_the_next_one_the_sam
 
 def stop() -> Any:
     raise Stop
+
+
+def test_a_full_disk_costs_what_was_not_finished_yet(tmp_path: Path, thirteen: smd.Cohort, monkeypatch: pytest.MonkeyPatch) -> None:
+    homes, path = [Made(number) for number in range(13)], tmp_path / "homes.zarr"
+    real = Store._write
+
+    def no_room(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "a file")
+
+    def full(self: Store, *rest: Any) -> None:
+        real(self, *rest)
+        if self.records:  # in the second batch
+            no_room()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "_write", full)
+        with pytest.raises(ConfigurationError, match=r"'homes.zarr' cannot be written \(No space left on device\)") as caught:
+            cohort_of(homes, path)
+    assert "goes on from there" in caught.value.hint
+    assert smd.Cohort(path).meters["source"].nunique() == 10
+    cohort_of(homes, path)
+    assert [one.times for one in homes] == [1] * 10 + [2] * 3
+    assert content(path) == content(thirteen._store.path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigurationError, match="cannot be written"):
+        cohort_of(homes, tmp_path / "file" / "homes.zarr")
+    with monkeypatch.context() as patch:
+        patch.setattr("pyarrow.parquet.write_table", no_room)
+        with pytest.raises(ConfigurationError, match="'files' cannot be written"):
+            thirteen.to_parquet(tmp_path / "files", progress=False)
 
 
 def test_what_an_unfinished_run_wrote_is_nobody_elses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,7 +19,7 @@ from smd_notebook.analysis.homestore import Store, exported
 from smd_notebook.analysis.intake import Options, Source, fingerprints, options_of, sources_of, take_in, tens
 from smd_notebook.analysis.measures import metrics
 from smd_notebook.analysis.release import release_screen
-from smd_notebook.analysis.workers import check_workers, in_order, writing
+from smd_notebook.analysis.workers import check_workers, in_order, on_disk, writing
 from smd_notebook.errors import ConfigurationError, enforce, needs, warn
 from smd_notebook.findings import as_frame
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Cohort"]
 
 _FEW = 30  # sources that are read before a second process would have started
+_FULL = "Make room, and run this again: it goes on from there. The homes that were finished are in it and can be read."
 #: What is warned of, beside being a finding.
 _TOLD = {
     "source-failed": "could not be read",
@@ -111,8 +113,9 @@ class Cohort(Arrays):
         Raises
         ------
         ConfigurationError
-            If the folder holds something else, zarr is not installed, no dialect or clock has this name, `client` or `processes` is none,
-            another process writes into the store, or a source is in it that was read with another clock, tz or dialect.
+            If the folder holds something else or cannot be written to, zarr is not installed, no dialect or clock has this name, `client`
+            or `processes` is none, another process writes into the store, or a source is in it that was read with another clock, tz or
+            dialect.
         ReadError
             If there are no sources.
         TimeZoneError
@@ -140,19 +143,24 @@ class Cohort(Arrays):
             processes = 1
         work: dict[str, Any] = {"client": client, "processes": processes}
         told: Counter[str] = Counter()
+        saved = partial(on_disk, Path(store), _FULL)
         with writing(Path(store)):
-            target = Store(Path(store), create=True)
+            with saved():
+                target = Store(Path(store), create=True)
             if target.records:
                 hashes = [one for part in in_order(fingerprints, ((some,) for some in tens(given)), **work) for one in part]
                 given = _unread(given, hashes, target, options)
             with tqdm(total=len(given), desc="read", unit="home", disable=not (progress and given)) as bar:
                 for homes in in_order(take_in, ((some, options) for some in tens(given)), **work):
                     told["source-failed"] += sum(home.failed for home in homes)
-                    for record in target.add(homes):
+                    with saved():
+                        records = target.add(homes)
+                    for record in records:
                         told.update({one["code"] for one in record["findings"]} & (_TOLD.keys() - {"source-failed"}))
                     bar.update(len(homes))
             if given or os.access(target.path, os.W_OK):
-                target.finish()
+                with saved():
+                    target.finish()
         out = cls(store)
         enforce(target.findings)
         if any(told.values()):
@@ -199,7 +207,8 @@ class Cohort(Arrays):
         Raises
         ------
         ConfigurationError
-            If the folder is there and not empty, pyarrow is not installed, or the file system cannot tell the usage points apart.
+            If the folder is there and not empty or cannot be written to, pyarrow is not installed, or the file system cannot tell the
+            usage points apart.
 
         Notes
         -----
@@ -215,9 +224,10 @@ class Cohort(Arrays):
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise ConfigurationError(f"{target.name!r} is there already", hint="Name a folder that is not.")
         wanted = {folder_of(point) for point in self.meters["usage_point"]}
-        target.mkdir(parents=True, exist_ok=True)
         pieces = [(str(self._store.path), target, *piece) for piece in self._pieces()]
-        with tqdm(total=len(self), desc="write", unit="meter", disable=not progress) as bar:
+        saved = on_disk(target, "Make room, and write into another folder: this one is not whole.")
+        with saved, tqdm(total=len(self), desc="write", unit="meter", disable=not progress) as bar:
+            target.mkdir(parents=True, exist_ok=True)
             for piece, _ in zip(pieces, in_order(exported, pieces, client=client, processes=processes), strict=True):
                 bar.update(len(piece[-1]))
         if not wanted <= {one.name for one in target.iterdir()}:

@@ -19,7 +19,7 @@ from typing import Any
 
 from smd_notebook.errors import ConfigurationError, SmdError
 
-__all__ = ["check_workers", "in_order", "writing"]
+__all__ = ["check_workers", "in_order", "on_disk", "writing"]
 
 _TRIES = 3
 
@@ -116,23 +116,40 @@ def _pooled(work: Callable[..., Any], pieces: Iterator[tuple[Any, ...]], n: int)
 
 
 @contextmanager
+def on_disk(path: Path, hint: str) -> Iterator[None]:
+    """Say what a disk that is full, or may not be written to, means for what is being written.
+
+    Raises
+    ------
+    ConfigurationError
+        Where it cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ConfigurationError(f"{path.name!r} cannot be written ({error.strerror or type(error).__name__})", hint=hint) from None
+
+
+@contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Keep other processes from writing into a store.
 
     Raises
     ------
     ConfigurationError
-        Where another one is at it.
+        Where another one is at it, or there can be no folder.
     """
     from filelock import FileLock, Timeout
 
     path = path.absolute()
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with on_disk(path, "Name another store."):
+        path.parent.mkdir(parents=True, exist_ok=True)
     if not os.access(path.parent, os.W_OK):  # then there is nothing to write, or it fails anyhow
         yield
         return
     try:
-        lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=0).acquire()
+        with on_disk(path, "Make room, or name another store."):
+            lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=0).acquire()
     except Timeout:
         hint = "Wait until it ends, and run this again: what it has read is not read again."
         raise ConfigurationError(f"another process is reading homes into {path.name!r}", hint=hint) from None
