@@ -121,6 +121,30 @@ def test_meters_that_share_little_time_are_told_of(tmp_path: Path) -> None:
         some.coincidence()
 
 
+def test_a_vacant_home_has_a_load_of_nothing_and_no_coincidence_factor(tmp_path: Path) -> None:
+    """Three homes, one of them of zeros: by hand, the mean peak counts it, and the factor of a group of it alone would be 0 / 0."""
+    feeds = [home(1).select(end="2025-10-28"), home(5).select(end="2025-10-28")]
+    channel = replace(feeds[0].document.channels[0], usage_point="vacant")
+    zeros = tuple(replace(one, readings=replace(one.readings, value=one.readings.value * 0)) for one in channel.blocks)
+    vacant = Feed(replace(feeds[0].document, channels=(replace(channel, blocks=zeros),), blocks=zeros))
+    cohort = cohort_of([*feeds, vacant], tmp_path / "homes.zarr")
+    with pytest.warns(SmdWarning, match="without any load"):
+        curve = cohort.coincidence_curve("1h", sizes=(1, 2, 3), subsets=200).set_index("meters")
+    rates = smd.wide(smd.resample(pd.concat([feed.tidy() for feed in feeds]), "1h")) * 1.0  # Wh of an hour: W
+    peaks, together = rates.max(), rates.sum(axis=1).max()
+    factors = {together / peaks.sum(), 1.0}
+    assert curve.loc[1, "coincidence_factor"] == 1
+    assert min(factors) < curve.loc[2, "coincidence_factor"] < 1
+    assert curve.loc[3, "coincidence_factor"] == pytest.approx(min(factors))
+    assert curve.loc[3, "mean"] == pytest.approx(together / 3)
+    assert 0 < curve.loc[1, "mean"] < peaks.mean()
+    only = cohort_of(
+        [vacant, Feed(replace(vacant.document, channels=(replace(channel, usage_point="empty", blocks=zeros),)))], tmp_path / "v"
+    )
+    with pytest.warns(SmdWarning, match="60 of the 60 random groups"):
+        assert only.coincidence_curve("1h")["coincidence_factor"].isna().all()
+
+
 # The curve ---------------------------------------------------------------------------------------------------------------------------
 
 

@@ -104,12 +104,18 @@ class Together(Meters):
         -------
         DataFrame, shape (n_sizes, 10)
             `meters` in a group, `subsets`; the highest sum of a group by the number of its meters [unit]: its `mean` over the groups,
-            `p10`, `p50`, `p90`, and `unit`; the mean `coincidence_factor` [1]; `interval`, and `coverage` of the time that counts [1].
+            `p10`, `p50`, `p90`, and `unit`; the mean `coincidence_factor` [1] of those that have one, which groups without any load have
+            not; `interval`, and `coverage` of the time that counts [1].
 
         Raises
         ------
         ConfigurationError, UnitError
             As in `coincidence`, and if there are not so many meters.
+
+        Warns
+        -----
+        SmdWarning
+            As in `coincidence`, and where groups have no load, and so no coincidence factor.
 
         Notes
         -----

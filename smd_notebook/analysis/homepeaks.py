@@ -142,7 +142,13 @@ def curve_of(blocks: Blocks, min_share: float, sizes: Sequence[int] | None, subs
         highs += np.where((members * np.isnan(own)).any(axis=1), np.nan, members @ np.nan_to_num(own))
         first += len(matrix)
     peak = (sums.max(axis=1) if found.times.size else highs).reshape(subsets, -1)
-    factor = (peak / np.where(highs > 0, highs, np.nan).reshape(subsets, -1)).mean(axis=0)
+    idle = (highs <= 0).reshape(subsets, -1)  # the factor of such a group would be 0 / 0: it says nothing of the others
+    factor = np.ma.array(peak / np.where(highs > 0, highs, np.nan).reshape(subsets, -1), mask=idle).mean(axis=0).filled(np.nan)
+    if idle.any():
+        warn(
+            f"{idle.sum()} of the {idle.size} random groups are of meters without any load, as of vacant homes, and have no coincidence "
+            f"factor.\nThe coincidence_factor of their size is the mean of the others; its mean load per meter is of all."
+        )
     each = peak / wanted
     spread = np.quantile(each, _SPREAD, axis=0)
     columns: dict[str, Any] = {"meters": wanted, "subsets": subsets, "mean": each.mean(axis=0)}
