@@ -205,10 +205,11 @@ class Explore:
     def _begin(self, choice: Choice) -> None:
         part, extent = self._parts[choice.channel]
         cut = {name: value for name, value in choice.selection(extent).items() if name != "channel"}
-        frame = drawable(part.select(**cut) if cut else part)
-        if frame.empty:
+        part = part.select(**cut) if cut else part
+        if not any(len(channel) for channel in part.channels):
             first, last = self._days(choice, extent)
             raise ConfigurationError(f"there are no readings from {first} to {last}", hint="Choose other days.")
+        frame = drawable(part)
         self._choice, self._frame, self._todo = choice, frame, list(choice.seen(extent))
         self._figures, self._failed, self._warned, self._problem, self.error = {}, set(), [], [], None
         shown = tuple(self._outputs[view] for view in self._todo)
