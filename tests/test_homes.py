@@ -711,11 +711,19 @@ def test_selection_attributes_and_groups(twelve: smd.Cohort) -> None:
     assert by_column.meters.loc[by_column.meters["source"] == "source 1", "size"].eq(120).all()
 
 
+def test_a_mask_counts_by_its_labels(twelve: smd.Cohort) -> None:
+    table = twelve.meters.sort_values("usage_point", ascending=False)
+    last = table["usage_point"].iloc[0]
+    assert set(twelve.select(table["usage_point"] == last).meters["usage_point"]) == {last}
+    assert set(twelve.select(lambda meters: meters["usage_point"] == last).meters["usage_point"]) == {last}
+
+
 def test_refused_selections(twelve: smd.Cohort) -> None:
     for call, words in (
         (lambda: twelve.select(colour="red"), "no 'colour'"),
         (lambda: twelve.select(service="water"), "no meter is left"),
         (lambda: twelve.select(np.ones(3, dtype=bool)), "for each meter"),
+        (lambda: twelve.select(pd.Series(np.ones(len(twelve), dtype=bool)).add_prefix("row ")), "for each meter"),
         (lambda: list(twelve.groups("colour")), "no 'colour'"),
         (lambda: twelve.with_attributes(pd.DataFrame({"a": [1]}, index=["nobody"])), "knows none"),
         (lambda: twelve.with_attributes(pd.DataFrame({"a": [1, 2]}, index=["x", "x"])), "one row for each"),

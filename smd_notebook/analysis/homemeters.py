@@ -7,13 +7,12 @@ from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from smd_notebook.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from typing import Self
-
-    import pandas as pd
 
 __all__ = ["Meters"]
 
@@ -37,8 +36,8 @@ class Meters:
 
         Parameters
         ----------
-        where : array of bool, shape (n_meters,), optional
-            Which rows of `meters`.
+        where : array of bool, shape (n_meters,), or callable, optional
+            Which rows of `meters`: a Series by its index, an array by place. A callable is given `meters`, as in ``DataFrame.loc``.
         **columns : value or collection of values
             What a column of `meters` must be, or be one of: ``service="electricity", county=["Yolo", "Solano"]``.
 
@@ -49,7 +48,10 @@ class Meters:
         """
         keep = np.ones(len(self), dtype=bool)
         if where is not None:
-            mask = np.asarray(where)
+            chosen = where(self.meters) if callable(where) else where
+            if isinstance(chosen, pd.Series) and len(chosen) == len(self) and chosen.index.is_unique:
+                chosen = chosen.reindex(self.meters.index)  # of a table that was sorted, say
+            mask = np.asarray(chosen)
             if mask.shape != keep.shape or mask.dtype != bool:
                 raise ConfigurationError("`where` must be True or False for each meter", hint='cohort.meters["coverage"] > 0.9')
             keep &= mask
