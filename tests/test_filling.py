@@ -24,6 +24,14 @@ def test_a_straight_line_by_hand() -> None:
     assert (filled["duration"] == frame["duration"]).all()
 
 
+def test_frames_of_arrow_types_are_filled() -> None:
+    pytest.importorskip("pyarrow")
+    frame = regular("2024-01-01", 8, [10, 20, 0, 0, 0, 60, 70, 80]).convert_dtypes(dtype_backend="pyarrow")
+    filled = smd.fill(frame.drop(index=[2, 3, 4]))
+    assert filled["value"].tolist() == [10, 20, 30, 40, 50, 60, 70, 80]
+    assert (filled["duration"] == frame["duration"]).all()
+
+
 def test_energy_is_filled_by_rate_and_power_by_value() -> None:
     start = ["2024-01-01 00:00", "2024-01-01 02:00"]
     end = ["2024-01-01 01:00", "2024-01-01 02:30"]

@@ -256,7 +256,7 @@ def _inserted(frame: pd.DataFrame, parts: list[_Filled], quality: str) -> pd.Dat
         index = pd.DatetimeIndex(frame[name])
         more[name] = pd.DatetimeIndex(times.view("M8[us]")).as_unit(index.unit).tz_localize("UTC").tz_convert(index.tz)
     if "duration" in out.columns:
-        more["duration"] = (end - start)[new].view("m8[us]").astype(out["duration"].dtype)
+        more["duration"] = pd.Series((end - start)[new].view("m8[us]")).astype(out["duration"].dtype).array
     more["value"], more["quality"] = value[new], pd.Series([quality] * len(added), index=added.index, dtype=kind.dtype)
     # of what else there is, such as a cost, nothing is known: that is left out, and so missing
     together = pd.concat([out, added.assign(**more)], ignore_index=True)
