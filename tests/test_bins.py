@@ -233,6 +233,7 @@ def test_naive_edges_that_the_clock_does_not_show_once(edges):
     [
         *("1M", "day", "", "0h", "25h", "2D", "3MS", "1.5h", "-1h", [], ["2024-01-01"], ["2024-01-02", "2024-01-01"], ["2024-01-01"] * 2),
         *(["2024-01-01", pd.NaT], ["2024-01-01", "2024-01-02T00:00Z"]),
+        *(pd.Timedelta("1h"), pd.offsets.MonthBegin(), None, 3, ["2024-01-01", "noon"]),
     ],
 )
 def test_bins_that_are_refused(bins):
@@ -798,6 +799,18 @@ def test_net_of_intervals_keeps_the_worse_quality():
     assert balance["value"].tolist() == [4, -2]
     assert balance["quality"].tolist() == ["derived", "estimated"]
     assert list(balance.columns) == list(pair[0].columns)
+
+
+def test_net_of_a_feed_is_that_of_its_frame():
+    feed = smd.sample("lapse2024").select(usage_point="lapse2024-net", end="2024-01-02")
+    pd.testing.assert_frame_equal(net(feed), net(feed.tidy()))
+
+
+@pytest.mark.parametrize("function", [wide, net])
+def test_wide_and_net_refuse_what_is_no_frame_of_intervals(function):
+    for other, words in (("usage.xml", "not str"), (pd.DataFrame({"value": [1.0]}), "no column usage_point, channel")):
+        with pytest.raises(ConfigurationError, match=words):
+            function(other)
 
 
 def test_net_needs_one_of_each():

@@ -41,14 +41,24 @@ _METHOD = "energy spread evenly over each interval, summed in wall-clock bins; p
 _CALTRACK = "CalTRACK 2.0 methods, 2.2.2.1"
 
 
+def is_binned(x: Any) -> bool:
+    """Say whether this is what `resample` returned."""
+    return isinstance(x, pd.DataFrame) and {"coverage", "n_flagged"} <= set(x.columns)
+
+
 def tidy_frame(x: Any) -> pd.DataFrame:
     """Return the tidy frame of a Feed, or the frame that was given, if it has the columns that are needed."""
+    if isinstance(x, pd.DataFrame) and "coverage" in x.columns:
+        raise ConfigurationError("this is in bins already", hint="Bin the intervals that it was made from: bins hide what is missing.")
+    return frame_of(x, _TIDY)
+
+
+def frame_of(x: Any, needed: Sequence[str]) -> pd.DataFrame:
+    """Return the tidy frame of a Feed, or the frame that was given, in bins or not, if it has the columns that are needed."""
     frame = x.tidy() if hasattr(x, "tidy") else x
     if not isinstance(frame, pd.DataFrame):
         raise ConfigurationError(f"expected a Feed or a tidy DataFrame, not {type(x).__name__}", hint="Read one with smd.read(...).")
-    if "coverage" in frame.columns:
-        raise ConfigurationError("this is in bins already", hint="Bin the intervals that it was made from: bins hide what is missing.")
-    missing = [name for name in _TIDY if name not in frame.columns]
+    missing = [name for name in needed if name not in frame.columns]
     if missing:
         raise ConfigurationError(f"not a tidy frame: no column {', '.join(missing)}", hint="Take what feed.tidy() returns.")
     return frame

@@ -179,7 +179,10 @@ def parse(bins: str | Sequence[datetime | str] | pd.DatetimeIndex) -> Bins:
         if count != 1 or unit in _STEP:  # where would the second of two days, or of 30 hours, begin?
             raise ConfigurationError(f"bins {bins!r} have no natural beginning", hint=_NAMES)
         return Bins(bins, step=DAY) if unit == "D" else Bins(bins, calendar=unit)
-    stamps = [pd.Timestamp(edge) for edge in bins]
+    try:
+        stamps = [pd.Timestamp(edge) for edge in bins]
+    except (TypeError, ValueError):  # a length of time, say, or what is none
+        raise ConfigurationError(f"bins {bins!r} are not known", hint=_NAMES) from None
     naive = {stamp.tz is None for stamp in stamps}
     if len(stamps) < 2 or len(naive) != 1 or any(pd.isna(stamp) for stamp in stamps):
         text = "edges must be two or more times, all of them with a zone or none"

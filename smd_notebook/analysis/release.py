@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from smd_notebook.analysis.bins import tidy_frame, why_not
+from smd_notebook.analysis.bins import is_binned, tidy_frame, why_not
 from smd_notebook.analysis.passport import stamp
 from smd_notebook.analysis.series import series_of
 from smd_notebook.errors import ConfigurationError, UnitError, warn
@@ -180,7 +180,7 @@ def _publications(earlier: Iterable[Collection[str]]) -> list[set[str]]:
 
 def _customers(x: Any, groups: Mapping[str, str] | None, customer: Mapping[str, str] | None, min_coverage: float) -> pd.DataFrame:
     """Return what each customer has in each bin, and the group that it is of: ``"all"`` where there are none."""
-    binned = isinstance(x, pd.DataFrame) and {"coverage", "n_flagged"} <= set(x.columns)
+    binned = is_binned(x)
     frame = x if binned else tidy_frame(x)
     for measure in frame["measure"].astype("str").where(frame["measure"].notna(), None).unique():
         reason = why_not(None if pd.isna(measure) else measure)

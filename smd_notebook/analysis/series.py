@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from smd_notebook.analysis.bins import channels, edges_of, flagged_of, kinds_of, tidy_frame, why_not
+from smd_notebook.analysis.bins import channels, edges_of, flagged_of, is_binned, kinds_of, tidy_frame, why_not
 from smd_notebook.analysis.calendar import weekday
 from smd_notebook.analysis.edges import DAY, HOUR, check_zone, parse, period_of, utc_us, wall_us
 from smd_notebook.analysis.spread import Intervals, check_coverage, clean, split, watts
@@ -115,7 +115,7 @@ def series_of(x: Any, what: str, *, min_coverage: float = 1.0, longest: int | No
         If no channel holds quantities that can be used.
     """
     check_coverage(min_coverage)
-    binned = isinstance(x, pd.DataFrame) and {"coverage", "n_flagged"} <= set(x.columns)
+    binned = is_binned(x)
     frame = x if binned else tidy_frame(x)
     groups = list(channels(frame))
     firsts = np.array([rows.start if isinstance(rows, slice) else rows[0] for rows in groups], dtype="i8")

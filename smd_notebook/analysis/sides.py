@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from smd_notebook.analysis.bins import channels, labels_of, tidy_frame
+from smd_notebook.analysis.bins import channels, frame_of, is_binned, labels_of, tidy_frame
 from smd_notebook.analysis.edges import distinct, utc_us
 from smd_notebook.analysis.passport import stamp
 from smd_notebook.errors import ConfigurationError, UnitError
@@ -57,6 +57,8 @@ def wide(x: Any) -> pd.DataFrame:
     ------
     UnitError
         If intervals do not line up: unlike lengths or starts, or several in one channel at a time.
+    ConfigurationError
+        If `x` is neither a Feed nor such a frame.
 
     Examples
     --------
@@ -66,7 +68,7 @@ def wide(x: Any) -> pd.DataFrame:
     >>> wide(pd.DataFrame(rows)).to_numpy().tolist()
     [[5.0, 0.0], [4.0, 1.0]]
     """
-    frame = x if isinstance(x, pd.DataFrame) else tidy_frame(x)
+    frame = frame_of(x, ("usage_point", "channel", "start", "end", "value"))
     times, row, column = _lattice(frame)
     names = frame[["usage_point", "channel"]].drop_duplicates(ignore_index=True)
     values = np.full((times.size, len(names)), np.nan)
@@ -90,13 +92,13 @@ def net(x: Any) -> pd.DataFrame:
     Returns
     -------
     DataFrame, shape (n_times, n_columns)
-        The columns of `x`; flow is ``"net"``, the value positive while energy flows to the customer, and missing unless both
-        are there. A net of bins has no `max_power`: the two maxima need not coincide. Of qualities the worse counts.
+        The columns of `x`, or of its tidy frame; flow is ``"net"``, the value positive while energy flows to the customer, and missing
+        unless both are there. A net of bins has no `max_power`: the two maxima need not coincide. Of qualities the worse counts.
 
     Raises
     ------
     ConfigurationError
-        If no usage point has both, or one has several of a kind.
+        If no usage point has both, or one has several of a kind; or `x` is neither a Feed nor such a frame.
     UnitError
         If the two do not line up.
 
@@ -124,7 +126,7 @@ def net(x: Any) -> pd.DataFrame:
     >>> net(frame)[["channel", "value"]].to_numpy().tolist()
     [['electricity net', 5.0], ['electricity net', -3.0]]
     """
-    frame = x if isinstance(x, pd.DataFrame) else tidy_frame(x)
+    frame = frame_of(x, ("usage_point", "channel", "service", "measure", "flow", "start", "end", "value", "unit"))
     groups: dict[tuple[str, ...], dict[str, list[Any]]] = {}
     for rows in channels(frame):
         first = frame.iloc[rows].iloc[0]
@@ -236,8 +238,7 @@ def convert(x: Any, unit: str = "kWh", *, therm: Literal["EC", "US"] = "EC") -> 
     """
     if therm not in _THERMS:
         raise ConfigurationError(f"therm={therm!r} is not known", hint='Say "EC" (29.3071 kWh) or "US" (29.3001 kWh).')
-    binned = isinstance(x, pd.DataFrame) and {"coverage", "n_flagged"} <= set(x.columns)
-    frame = x if binned else tidy_frame(x)
+    frame = x if is_binned(x) else tidy_frame(x)
     if codes.dimension_of(unit) != "energy":
         raise UnitError(f"{unit!r} is no unit of energy", hint='For example "kWh" or "therm".')
 

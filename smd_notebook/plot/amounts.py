@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from plotly import graph_objects as go
 
-from smd_notebook.analysis.bins import channels, resample
+from smd_notebook.analysis.bins import channels, is_binned, resample
 from smd_notebook.analysis.edges import DAY, HOUR, utc_us
 from smd_notebook.analysis.sides import net
 from smd_notebook.errors import ConfigurationError
@@ -17,7 +17,6 @@ from smd_notebook.plot.base import (
     WHOLE,
     drawable,
     each_of,
-    is_binned,
     names_of,
     percent,
     period,

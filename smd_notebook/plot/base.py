@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from smd_notebook.analysis.bins import channels, tidy_frame, watts_of, zone_of
+from smd_notebook.analysis.bins import channels, is_binned, tidy_frame, watts_of, zone_of
 from smd_notebook.analysis.edges import HOUR, utc_us, wall_us
 from smd_notebook.analysis.passport import inputs_of
 from smd_notebook.errors import ConfigurationError
@@ -36,7 +36,6 @@ __all__ = [
     "inputs_of",
     "interval_name",
     "intervals_of",
-    "is_binned",
     "legend_below",
     "names_of",
     "one_channel",
@@ -167,11 +166,6 @@ def chosen(frame: pd.DataFrame, channel: str | None) -> str:
     """Say that there are more channels than the one that is drawn, unless it was asked for."""
     n_channels = sum(1 for _ in channels(frame))
     return f" (1 of {n_channels} channels)" if n_channels > 1 and channel is None else ""
-
-
-def is_binned(x: Any) -> bool:
-    """Say whether this is what `resample` returned."""
-    return isinstance(x, pd.DataFrame) and {"coverage", "mean_power"} <= set(x.columns)
 
 
 def one_channel(frame: pd.DataFrame, channel: str | None) -> tuple[pd.DataFrame, str]:

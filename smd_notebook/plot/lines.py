@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from plotly import graph_objects as go
 
-from smd_notebook.analysis.bins import channels
+from smd_notebook.analysis.bins import channels, is_binned
 from smd_notebook.analysis.days import heatmap as matrix_of
 from smd_notebook.analysis.edges import DAY, HOUR, utc_us, wall_us
 from smd_notebook.analysis.spread import Intervals, clean
@@ -24,7 +24,6 @@ from smd_notebook.plot.base import (
     inputs_of,
     interval_name,
     intervals_of,
-    is_binned,
     legend_below,
     names_of,
     percent,
