@@ -87,18 +87,19 @@ _PUBLIC = {
 }
 __all__ = sorted(_PUBLIC)  # noqa: PLE0605 - one list of names, not two
 
+if not TYPE_CHECKING:  # type checkers would take any misspelt name for one that it knows
 
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        from importlib.metadata import version
+    def __getattr__(name: str) -> Any:
+        if name == "__version__":
+            from importlib.metadata import version
 
-        return version("smd_notebook")
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'smd_notebook' has no attribute {name!r}")
-    module = import_module(f"smd_notebook.{_PUBLIC[name]}")
-    found = module if _PUBLIC[name].rpartition(".")[2] == name else getattr(module, name)
-    globals()[name] = found
-    return found
+            return version("smd_notebook")
+        if name not in _PUBLIC:
+            raise AttributeError(f"module 'smd_notebook' has no attribute {name!r}")
+        module = import_module(f"smd_notebook.{_PUBLIC[name]}")
+        found = module if _PUBLIC[name].rpartition(".")[2] == name else getattr(module, name)
+        globals()[name] = found
+        return found
 
 
 def __dir__() -> list[str]:

@@ -323,6 +323,8 @@ class Feed:
             series, _ = self._resolved
         return tidy(series, self.document, unit=unit, raw=raw, in_order=keep, tz=tz or self.tz)
 
+    to_dataframe = tidy
+
     def select(
         self,
         *,
@@ -379,10 +381,6 @@ class Feed:
             bills = tuple(one for one in self.document.summaries if point_key_of(one.entry, self.document) in points)
             document = replace(document, summaries=bills)
         return Feed(document, tz=self.tz, findings=self.noticed)
-
-    def to_dataframe(self, **options: Any) -> pd.DataFrame:
-        """Return the same as `tidy`."""
-        return self.tidy(**options)
 
     @property
     def findings(self) -> pd.DataFrame:

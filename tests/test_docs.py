@@ -102,6 +102,20 @@ def pages() -> str:
     return "\n".join(texts)
 
 
+def test_type_checkers_learn_what_every_function_takes() -> None:
+    functions = [
+        function for home in (smd, smd.analysis, smd.plot) for name in home.__all__ if inspect.isfunction(function := getattr(home, name))
+    ]
+    taken = {
+        function.__qualname__: inspect.signature(function).parameters["x"].annotation
+        for function in functions
+        if "x" in inspect.signature(function).parameters
+    }
+    assert len(taken) > 20
+    # a check of any frame does not know feeds; a cohort's figure says itself what it cannot draw
+    assert {name for name, kind in taken.items() if "DataFrame" not in kind} == {"check", "cohort"}
+
+
 def test_every_public_name_is_on_a_page() -> None:
     text = pages()
     absent = [name for name in smd.__all__ if not re.search(rf"\bsmd\.{name}\b|`{name}`", text)]

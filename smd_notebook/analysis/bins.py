@@ -6,7 +6,7 @@ Wall clocks only decide where bins begin (`edges`); the rest is arithmetic on mi
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeGuard
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from numpy.typing import NDArray
+
+    from smd_notebook.feed import Feed
 
     Ints = NDArray[np.int64]
 
@@ -41,7 +43,7 @@ _METHOD = "energy spread evenly over each interval, summed in wall-clock bins; p
 _CALTRACK = "CalTRACK 2.0 methods, 2.2.2.1"
 
 
-def is_binned(x: Any) -> bool:
+def is_binned(x: Any) -> TypeGuard[pd.DataFrame]:
     """Say whether this is what `resample` returned."""
     return isinstance(x, pd.DataFrame) and {"coverage", "n_flagged"} <= set(x.columns)
 
@@ -214,7 +216,7 @@ def _assemble(
 
 
 def resample(
-    x: Any,
+    x: Feed | pd.DataFrame,
     bins: str | Sequence[datetime | str] | pd.DatetimeIndex,
     *,
     tz: str | None = None,

@@ -18,6 +18,8 @@ from smd_notebook.findings import in_frame
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from smd_notebook.feed import Feed
+
 __all__ = ["CLASSES", "quality_map"]
 
 #: What an interval can be, best first; where several meet in a cell the worst counts.
@@ -35,7 +37,7 @@ _WHOLE = 0.999  # a second short of an hour is no hole
 _FINEST = 60 * SECOND
 
 
-def quality_map(x: Any, *, slot: str | None = None, channel: str | None = None) -> pd.DataFrame:
+def quality_map(x: Feed | pd.DataFrame, *, slot: str | None = None, channel: str | None = None) -> pd.DataFrame:
     """Lay out how good the data are as a matrix of local date and time of day.
 
     Parameters

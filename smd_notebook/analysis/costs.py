@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from smd_notebook.feed import Feed
+
     Ints = NDArray[np.int64]
     Channel = tuple[pd.DataFrame, pd.Series[Any], float]  # its rows, the first of them, and what turns its values into kWh
 
@@ -35,7 +37,7 @@ _COLUMNS = (
 _RULE = "period of the tariff by wall clock, season and day type at the interval's start; intervals across an edge are split in proportion"
 
 
-def tou_shares(x: Any, tariff: Tariff) -> pd.DataFrame:
+def tou_shares(x: Feed | pd.DataFrame, tariff: Tariff) -> pd.DataFrame:
     """Share energy out among the time-of-use periods of a tariff.
 
     Parameters
@@ -108,7 +110,7 @@ def _others(frame: pd.DataFrame, billed: Sequence[tuple[str, str]]) -> list[str]
 
 
 def bill(
-    x: Any,
+    x: Feed | pd.DataFrame,
     tariff: Tariff,
     *,
     cycles: str | Sequence[tuple[Any, Any]],

@@ -191,7 +191,7 @@ def profile(
     ----------
     cube : Dataset, dims (meter, time)
         What `Cohort.dataset` or `resample` returned; of bins those count that are covered wholly.
-    by : sequence of str, default ("season", "day_type")
+    by : str or sequence of str, default ("season", "day_type")
         What days are grouped by.
     slot : str, default "1h"
         Length of a slot of the day.

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from smd_notebook.feed import Feed
+
 __all__ = ["heatmap"]
 
 
@@ -76,7 +78,7 @@ def _native(one: pd.DataFrame) -> str:
     return f"{length[0] // SECOND}s"
 
 
-def heatmap(x: Any, *, slot: str | None = None, channel: str | None = None) -> pd.DataFrame:
+def heatmap(x: Feed | pd.DataFrame, *, slot: str | None = None, channel: str | None = None) -> pd.DataFrame:
     """Lay mean power out as a matrix of local date and time of day.
 
     Parameters

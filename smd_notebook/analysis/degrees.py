@@ -17,6 +17,8 @@ from smd_notebook.errors import ConfigurationError, SmdError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from smd_notebook.feed import Feed
+
     Floats = NDArray[np.float64]
 
 __all__ = ["degree_day_models", "degree_days"]
@@ -97,7 +99,7 @@ def _candidates(value: Floats, degrees: Floats, points: list[float]) -> Iterator
 
 
 def degree_day_models(
-    x: Any,
+    x: Feed | pd.DataFrame,
     temperature: pd.Series[Any],
     *,
     unit: Literal["degC", "degF"] = "degC",
@@ -180,7 +182,7 @@ def degree_day_models(
 
 
 def degree_days(
-    x: Any,
+    x: Feed | pd.DataFrame,
     temperature: pd.Series[Any],
     *,
     unit: Literal["degC", "degF"] = "degC",

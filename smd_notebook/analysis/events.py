@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,9 @@ from smd_notebook.analysis.edges import DAY, utc_us, wall_us
 from smd_notebook.analysis.passport import stamp
 from smd_notebook.analysis.schedules import as_date, day_number
 from smd_notebook.errors import ConfigurationError, SmdError
+
+if TYPE_CHECKING:
+    from smd_notebook.feed import Feed
 
 __all__ = ["DR_RULES", "BaselineRule", "dr_baseline"]
 
@@ -61,7 +64,7 @@ DR_RULES: Mapping[str, BaselineRule] = {
 
 
 def dr_baseline(
-    x: Any,
+    x: Feed | pd.DataFrame,
     event: tuple[Any, Any],
     *,
     x_of_y: tuple[int, int],

@@ -19,6 +19,8 @@ from smd_notebook.espi import codes
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from smd_notebook.feed import Feed
+
 __all__ = ["fill"]
 
 #: ESPI's own codes for values that are made so (espi:QualityOfReading).
@@ -40,7 +42,7 @@ class _Filled(NamedTuple):
 
 
 def fill(
-    x: Any,
+    x: Feed | pd.DataFrame,
     method: Literal["linear", "similar_days"] = "linear",
     *,
     limit: str | pd.Timedelta = "2h",

@@ -16,13 +16,13 @@ from smd_notebook.analysis.weather import on_days
 from smd_notebook.errors import ConfigurationError, SmdError
 
 if TYPE_CHECKING:
-    pass
+    from smd_notebook.feed import Feed
 
 __all__ = ["to_opendsm", "to_pysam", "to_r"]
 
 
 def to_opendsm(
-    x: Any,
+    x: Feed | pd.DataFrame,
     temperature: pd.Series[Any],
     *,
     unit: Literal["degC", "degF"] = "degC",
@@ -95,7 +95,9 @@ def to_opendsm(
     return stamp(out, definition="daily energy and mean temperature for opendsm", inputs=inputs)
 
 
-def to_pysam(x: Any, *, year: int, leap_day: Literal["refuse", "drop"] = "refuse", channel: str | None = None) -> pd.DataFrame:
+def to_pysam(
+    x: Feed | pd.DataFrame, *, year: int, leap_day: Literal["refuse", "drop"] = "refuse", channel: str | None = None
+) -> pd.DataFrame:
     """Lay out a year as the 8760 hours of local standard time that PySAM takes.
 
     Parameters
@@ -163,7 +165,7 @@ def to_pysam(x: Any, *, year: int, leap_day: Literal["refuse", "drop"] = "refuse
     return stamp(out, definition="mean power by hours of local standard time [kW], for PySAM", inputs=inputs)
 
 
-def to_r(x: Any, path: str | Path, *, channel: str | None = None) -> None:
+def to_r(x: Feed | pd.DataFrame, path: str | Path, *, channel: str | None = None) -> None:
     r"""Write daily energy as CSV for R: one row a day and channel, missing days as ``NA``.
 
     Parameters

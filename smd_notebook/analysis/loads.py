@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from smd_notebook.feed import Feed
+
     Ints = NDArray[np.int64]
     Floats = NDArray[np.float64]
 
 __all__ = ["coincidence", "duration_curve", "ramps"]
 
 
-def duration_curve(x: Any, *, min_coverage: float = 1.0) -> pd.DataFrame:
+def duration_curve(x: Feed | pd.DataFrame, *, min_coverage: float = 1.0) -> pd.DataFrame:
     """Say for how long each load was reached or exceeded: the load duration curve.
 
     Parameters
@@ -85,7 +87,7 @@ def duration_curve(x: Any, *, min_coverage: float = 1.0) -> pd.DataFrame:
     return stamp(out, definition="load duration curve: time for which a load was reached or exceeded", inputs=metered(found))
 
 
-def ramps(x: Any, *, min_coverage: float = 1.0) -> pd.DataFrame:
+def ramps(x: Feed | pd.DataFrame, *, min_coverage: float = 1.0) -> pd.DataFrame:
     """Say how fast load changes from one interval to the next.
 
     Parameters
@@ -158,7 +160,7 @@ def ramps(x: Any, *, min_coverage: float = 1.0) -> pd.DataFrame:
     return stamp(out, definition=text, inputs=metered(found))
 
 
-def coincidence(x: Any, *, min_share: float = 1.0, min_coverage: float = 1.0) -> pd.DataFrame:
+def coincidence(x: Feed | pd.DataFrame, *, min_share: float = 1.0, min_coverage: float = 1.0) -> pd.DataFrame:
     """Say how far the peaks of several meters coincide: coincident power, coincidence factor and diversity factor.
 
     Parameters

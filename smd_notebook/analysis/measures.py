@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from smd_notebook.feed import Feed
+
     Ints = NDArray[np.int64]
     Floats = NDArray[np.float64]
 
@@ -75,7 +77,7 @@ def _window(text: str | None) -> _Window | None:
 
 
 def metrics(
-    x: Any,
+    x: Feed | pd.DataFrame,
     *,
     period: str | Sequence[datetime | str] | pd.DatetimeIndex = "all",
     demand_window: str | None = None,

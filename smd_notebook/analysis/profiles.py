@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from smd_notebook.feed import Feed
+
     Ints = NDArray[np.int64]
 
 __all__ = ["Asked", "across_homes", "asked_for", "profile", "slot_length"]
@@ -155,9 +157,9 @@ def _check_quantiles(quantiles: Sequence[float]) -> None:
 
 
 def profile(
-    x: Any,
+    x: Feed | pd.DataFrame,
     *,
-    by: Sequence[str] = ("season", "day_type"),
+    by: str | Sequence[str] = ("season", "day_type"),
     slot: str = "1h",
     quantiles: Sequence[float] = (0.1, 0.25, 0.5, 0.75, 0.9),
     holidays: str | Iterable[date | str] | None = None,
@@ -170,7 +172,7 @@ def profile(
     ----------
     x : Feed or DataFrame, shape (n_rows, n_columns)
         Tidy intervals, or what `resample` returned.
-    by : sequence of str, default ("season", "day_type")
+    by : str or sequence of str, default ("season", "day_type")
         What days are grouped by: any of ``"season"``, ``"day_type"``, ``"month"``, ``"weekday"``, ``"year"``; empty for all days together.
     slot : str, default "1h"
         Length of a slot of the day.

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from smd_notebook.feed import Feed
+
 __all__ = ["RELEASE_RULES", "least", "release_screen", "why_withheld"]
 
 #: Kind of customers: how many there must be at least, and which percentage of the whole one of them may be at most.
@@ -74,7 +76,7 @@ def why_withheld(n: Any, largest: Any, whole: Any, customers: str) -> NDArray[np
 
 
 def release_screen(
-    x: Any,
+    x: Feed | pd.DataFrame,
     *,
     customers: Literal["residential", "non-residential"] = "residential",
     groups: Mapping[str, str] | None = None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -12,12 +12,15 @@ from smd_notebook.analysis.edges import DAY, HOUR, distinct, wall_us
 from smd_notebook.analysis.passport import stamp
 from smd_notebook.errors import ConfigurationError, UnitError
 
+if TYPE_CHECKING:
+    from smd_notebook.feed import Feed
+
 __all__ = ["screen"]
 
 _COLUMNS = ("usage_point", "channel", "zone", "sign", "start", "end", "n_days", "value", "unit", "evidence")
 
 
-def screen(x: Any, *, ev_power: float, ev_hours: float) -> pd.DataFrame:
+def screen(x: Feed | pd.DataFrame, *, ev_power: float, ev_hours: float) -> pd.DataFrame:
     """List what speaks for solar panels and for charging of electric vehicles.
 
     Parameters

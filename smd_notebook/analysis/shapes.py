@@ -15,6 +15,8 @@ from smd_notebook.analysis.series import Series, labelled, rate_units, series_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from smd_notebook.feed import Feed
+
     Ints = NDArray[np.int64]
     Floats = NDArray[np.float64]
 
@@ -23,7 +25,7 @@ __all__ = ["shape_metrics"]
 _COLUMNS = ("near_base", "near_peak", "base_peak_ratio", "high_duration", "high_span", "rise_time", "fall_time", "coverage")
 
 
-def shape_metrics(x: Any, *, min_coverage: float = 0.9) -> pd.DataFrame:
+def shape_metrics(x: Feed | pd.DataFrame, *, min_coverage: float = 0.9) -> pd.DataFrame:
     """Describe the shape of each local day by LBNL's load shape metrics.
 
     Parameters

@@ -17,6 +17,8 @@ from smd_notebook.espi import codes
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from smd_notebook.feed import Feed
+
     Ints = NDArray[np.int64]
 
 __all__ = ["convert", "net", "wide"]
@@ -39,7 +41,7 @@ def _lattice(frame: pd.DataFrame) -> tuple[Ints, Ints, Ints]:
     return times, row, column
 
 
-def wide(x: Any) -> pd.DataFrame:
+def wide(x: Feed | pd.DataFrame) -> pd.DataFrame:
     """Lay the values of channels side by side.
 
     Parameters
@@ -80,7 +82,7 @@ def wide(x: Any) -> pd.DataFrame:
     return stamp(out, definition="values of channels side by side", inputs={"channels": len(names)})
 
 
-def net(x: Any) -> pd.DataFrame:
+def net(x: Feed | pd.DataFrame) -> pd.DataFrame:
     """Take received from delivered energy, for each usage point that has both.
 
     Parameters
@@ -194,7 +196,7 @@ def _net(both: pd.DataFrame) -> pd.DataFrame:
 _THERMS = {"EC": Fraction("105505585.262"), "US": Fraction(105_480_400)}
 
 
-def convert(x: Any, unit: str = "kWh", *, therm: Literal["EC", "US"] = "EC") -> pd.DataFrame:
+def convert(x: Feed | pd.DataFrame, unit: str = "kWh", *, therm: Literal["EC", "US"] = "EC") -> pd.DataFrame:
     """Give energy in one unit, so that gas can stand beside electricity.
 
     Parameters

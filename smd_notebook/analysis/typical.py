@@ -18,6 +18,8 @@ from smd_notebook.errors import ConfigurationError, UnitError, needs
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from smd_notebook.feed import Feed
+
     Ints = NDArray[np.int64]
     Floats = NDArray[np.float64]
 
@@ -47,7 +49,7 @@ class TypicalDays:
 
 
 def typical_days(
-    x: Any,
+    x: Feed | pd.DataFrame,
     k: int | Sequence[int] = range(2, 11),
     *,
     slot: str = "1h",

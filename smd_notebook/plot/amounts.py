@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from smd_notebook.feed import Feed
+
 __all__ = ["energy", "flows", "monthly"]
 
 
@@ -50,7 +52,7 @@ def _binned(x: Any, bins: str | Sequence[datetime | str] | pd.DatetimeIndex, cha
 
 
 def energy(
-    x: Any,
+    x: Feed | pd.DataFrame,
     *,
     bins: str | Sequence[datetime | str] | pd.DatetimeIndex = "1D",
     channel: str | None = None,
@@ -100,7 +102,7 @@ def energy(
     return _bars(groups, title=title, hidden=len(every) - len(groups))
 
 
-def monthly(x: Any, *, channel: str | None = None, title: str | None = None) -> go.Figure:
+def monthly(x: Feed | pd.DataFrame, *, channel: str | None = None, title: str | None = None) -> go.Figure:
     """Draw energy (or volume) per calendar month as bars.
 
     Parameters
@@ -134,7 +136,9 @@ def monthly(x: Any, *, channel: str | None = None, title: str | None = None) -> 
     return energy(x, bins="1MS", channel=channel, title=title)
 
 
-def flows(x: Any, *, bins: str | Sequence[datetime | str] | pd.DatetimeIndex = "1MS", title: str | None = None) -> go.Figure:
+def flows(
+    x: Feed | pd.DataFrame, *, bins: str | Sequence[datetime | str] | pd.DatetimeIndex = "1MS", title: str | None = None
+) -> go.Figure:
     """Draw what a home took from the grid upwards, what it gave downwards, and the net of both.
 
     Parameters

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from plotly import graph_objects as go
@@ -29,6 +29,10 @@ from smd_notebook.plot.base import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pandas as pd
+
+    from smd_notebook.feed import Feed
+
 __all__ = ["typical_days"]
 
 _WEEK = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -36,7 +40,12 @@ _DAY_MS = 86_400_000
 
 
 def typical_days(
-    x: Any, k: int | Sequence[int] = range(2, 8), *, slot: str = "1h", channel: str | None = None, title: str | None = None
+    x: Feed | pd.DataFrame | TypicalDays,
+    k: int | Sequence[int] = range(2, 8),
+    *,
+    slot: str = "1h",
+    channel: str | None = None,
+    title: str | None = None,
 ) -> go.Figure:
     """Draw typical days, and a calendar of which day is of which kind.
 

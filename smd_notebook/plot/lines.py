@@ -38,6 +38,8 @@ from smd_notebook.plot.base import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from smd_notebook.feed import Feed
+
     Ints = NDArray[np.int64]
     Floats = NDArray[np.float64]
 
@@ -118,7 +120,7 @@ def _kind(one: pd.DataFrame) -> tuple[str, str]:
     return "Volume" if one["measure"].iloc[0] == "volume" else "Energy", f"{unit} per {each}"
 
 
-def series(x: Any, *, channel: str | None = None, slider: bool = True, title: str | None = None) -> go.Figure:
+def series(x: Feed | pd.DataFrame, *, channel: str | None = None, slider: bool = True, title: str | None = None) -> go.Figure:
     """Draw intervals over time, as steps.
 
     Parameters
@@ -236,7 +238,9 @@ def _grey(figure: go.Figure, gaps: list[tuple[int, int]]) -> None:
     figure.update_layout(yaxis2={"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True})
 
 
-def peak_days(x: Any, *, n: int = 5, slot: str | None = None, channel: str | None = None, title: str | None = None) -> go.Figure:
+def peak_days(
+    x: Feed | pd.DataFrame, *, n: int = 5, slot: str | None = None, channel: str | None = None, title: str | None = None
+) -> go.Figure:
     """Draw the days of the highest power over each other, beside the median of all days.
 
     Parameters

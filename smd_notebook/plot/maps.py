@@ -16,6 +16,8 @@ from smd_notebook.plot.base import MISSING, QUALITY, chosen, drawable, inputs_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from smd_notebook.feed import Feed
+
 __all__ = ["heatmap", "quality"]
 
 
@@ -44,7 +46,7 @@ def _span(matrix: pd.DataFrame) -> tuple[str, str]:
     return str(first.astype("M8[D]")), period(first, last)
 
 
-def heatmap(x: Any, *, slot: str | None = None, channel: str | None = None, title: str | None = None) -> go.Figure:
+def heatmap(x: Feed | pd.DataFrame, *, slot: str | None = None, channel: str | None = None, title: str | None = None) -> go.Figure:
     """Draw mean power as colours over date and time of day.
 
     Parameters
@@ -117,7 +119,7 @@ def heatmap(x: Any, *, slot: str | None = None, channel: str | None = None, titl
     return figure
 
 
-def quality(x: Any, *, slot: str | None = None, channel: str | None = None, title: str | None = None) -> go.Figure:
+def quality(x: Feed | pd.DataFrame, *, slot: str | None = None, channel: str | None = None, title: str | None = None) -> go.Figure:
     """Draw how good the data are as colours over date and time of day.
 
     Parameters

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from smd_notebook.analysis.schedules import Tariff
+    from smd_notebook.feed import Feed
 
 __all__ = ["bill", "tou"]
 
@@ -58,7 +59,7 @@ def _ordered(names: list[str]) -> list[str]:
     return [*known, *sorted(set(names) - set(known))]
 
 
-def tou(x: Any, tariff: Tariff | None = None, *, channel: str | None = None, title: str | None = None) -> go.Figure:
+def tou(x: Feed | pd.DataFrame, tariff: Tariff | None = None, *, channel: str | None = None, title: str | None = None) -> go.Figure:
     """Draw energy by the time-of-use periods of a tariff, stacked.
 
     Parameters

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from smd_notebook.feed import Feed
+
     Floats = NDArray[np.float64]
 
 __all__ = ["duration", "profile"]
@@ -50,9 +52,9 @@ _FAN = "rgba(0, 114, 178, {})"  # Okabe and Ito's blue
 
 
 def profile(
-    x: Any,
+    x: Feed | pd.DataFrame,
     *,
-    by: Sequence[str] = ("season", "day_type"),
+    by: str | Sequence[str] = ("season", "day_type"),
     slot: str = "1h",
     holidays: str | Iterable[date | str] | None = None,
     channel: str | None = None,
@@ -64,7 +66,7 @@ def profile(
     ----------
     x : Feed or DataFrame, shape (n_rows, n_columns)
         Tidy intervals, what `resample` returned, or what `smd_notebook.analysis.profile` made of them, with whatever quantiles.
-    by : sequence of str, default ("season", "day_type")
+    by : str or sequence of str, default ("season", "day_type")
         What days are grouped by, as in `smd_notebook.analysis.profile`; the first goes down, the second to the right.
     slot : str, default "1h"
         Length of a slot of the day.
@@ -220,7 +222,7 @@ def _band(low: Floats, high: Floats, step: float) -> tuple[Floats, Floats]:
 # -- duration curves -------------------------------------------------------------------------------------------------------------------
 
 
-def duration(x: Any, *, channel: str | None = None, title: str | None = None) -> go.Figure:
+def duration(x: Feed | pd.DataFrame, *, channel: str | None = None, title: str | None = None) -> go.Figure:
     """Draw the load duration curve: for how much of the time a load was reached or exceeded.
 
     Parameters

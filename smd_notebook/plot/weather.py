@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -13,11 +13,14 @@ from smd_notebook.errors import ConfigurationError
 from smd_notebook.espi import codes
 from smd_notebook.plot.base import COLOURS, drawable, inputs_of, legend_below, one_channel, period, sentence, style, wall
 
+if TYPE_CHECKING:
+    from smd_notebook.feed import Feed
+
 __all__ = ["temperature"]
 
 
 def temperature(
-    x: Any,
+    x: Feed | pd.DataFrame,
     degrees: pd.Series[Any] | None = None,
     *,
     unit: Literal["degC", "degF"] = "degC",
