@@ -108,14 +108,16 @@ def _allowed(feed: Feed) -> Feed:
 
 def _with_clock(document: Document, clock: str, tz: str | None, *, floor: bool) -> tuple[Document, list[Finding]]:
     """Return the document with its clocks as the caller wants them, and what was found about them."""
-    from smd_notebook.repairs import with_clock
+    from smd_notebook.repairs import with_bills, with_clock
     from smd_notebook.selection import stated_zone
 
     zones = [stated_zone(channel, tz)[0] for channel in document.channels]
-    channels, told = with_clock(document.channels, zones, clock, floor=floor)
+    channels, told, undone = with_clock(document.channels, zones, clock, floor=floor)
     if all(one is other for one, other in zip(channels, document.channels, strict=True)):
         return document, told
-    return replace(document, channels=tuple(channels), blocks=tuple(block for one in channels for block in one.blocks)), told
+    bills, moved = with_bills(document.summaries, [point_key_of(one.entry, document) for one in document.summaries], undone)
+    blocks = tuple(block for one in channels for block in one.blocks)
+    return replace(document, channels=tuple(channels), blocks=blocks, summaries=bills), [*told, *moved]
 
 
 def _read_one(handle: Handle, tz: str | None, dialect: Dialect | None) -> Document | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,11 +11,13 @@ from smd_notebook.clock import valid_zone
 from smd_notebook.diagnosis import Verdict, by_source, diagnose, plausible
 from smd_notebook.errors import ConfigurationError, Finding, TimeZoneError
 from smd_notebook.espi.channels import concatenated
-from smd_notebook.espi.model import MISSING, Block, Channel, Column, Readings
+from smd_notebook.espi.model import MISSING, Block, Channel, Column, Readings, Summary
 from smd_notebook.espi.resources import Interval
-from smd_notebook.offsets import undo
+from smd_notebook.offsets import offsets_at, undo
 
-__all__ = ["findings_of", "repaired", "with_clock", "with_durations", "with_floored_starts"]
+__all__ = ["findings_of", "repaired", "with_bills", "with_clock", "with_durations", "with_floored_starts"]
+
+_DAY = 86_400
 
 
 def repaired(channel: Channel, hypothesis: str, zone: str | None) -> Channel:
@@ -63,12 +65,12 @@ def _moved(block: Block, meant: Column, hypothesis: str, zone: str) -> Interval 
     finds the clock disproved, and puts it right a second time.
     """
     interval, written, length = block.interval, block.readings.start, block.readings.duration
-    if interval is None or interval.start is None or interval.duration is None or not len(written):
+    if interval is None or not len(written):
         return interval
-    edges = np.array([interval.start, interval.start + interval.duration])
-    if not plausible(edges).all() or written.min() < edges[0] or (written + length).max() > edges[1]:
+    edges = _spans(interval)
+    if edges is None or written.min() < edges[0] or (written + length).max() > edges[1]:
         return interval
-    begin, end = undo(hypothesis, edges, zone).tolist()
+    begin, end = undo(hypothesis, np.array(edges), zone).tolist()
     # where readings begin and end with it, their order in the file tells which of a repeated hour is meant
     first, last = meant[written == edges[0]], (meant + length)[written + length == edges[1]]
     begin, end = int(first.min()) if first.size else begin, int(last.max()) if last.size else end
@@ -152,10 +154,64 @@ def _words(hypothesis: str) -> str:
     )
 
 
+def with_bills(
+    summaries: Sequence[Summary], points: Sequence[str], undone: Mapping[str, tuple[str, str]]
+) -> tuple[tuple[Summary, ...], list[Finding]]:
+    """Return bills by the clock that the readings of their usage point have now, if that is what puts them on midnight, and what was done.
+
+    Parameters
+    ----------
+    summaries : sequence of Summary
+        The bills.
+    points : sequence of str
+        The key of each one's usage point.
+    undone : mapping
+        Key of each usage point whose clock was put right to the hypothesis and the zone.
+    """
+    found: list[Finding] = []
+    out = list(summaries)
+    for point, (hypothesis, zone) in undone.items():
+        places = [place for place, one in enumerate(summaries) if points[place] == point and _spans(one.billing_period)]
+        edges = np.array([_spans(summaries[place].billing_period) for place in places], dtype=np.int64).ravel()
+        meant = undo(hypothesis, edges, zone)
+        if not edges.size or _at_midnight(edges, zone) or not _at_midnight(meant, zone):
+            continue
+        for place in places:
+            one = out[place]
+            lines = tuple(replace(line, item_period=_undone(line.item_period, hypothesis, zone)) for line in one.lines)
+            out[place] = replace(one, billing_period=_undone(one.billing_period, hypothesis, zone), lines=lines)
+        text = (
+            f"bills were written by the same clock ({_words(hypothesis)}) and were put right: their periods begin and end at midnight now"
+        )
+        found.append(Finding("clock-repaired", "warning", text, "Compare with clock='declared'.", n=len(places)))
+    return tuple(out), found
+
+
+def _at_midnight(seconds: Column, zone: str) -> bool:
+    return bool(((seconds + offsets_at(zone, seconds)) % _DAY == 0).all())
+
+
+def _spans(interval: Interval | None) -> tuple[int, int] | None:
+    """Return where an interval begins and ends; None where it does not say, or no clock can mean it."""
+    if interval is None or interval.start is None or not interval.duration:
+        return None
+    edges = interval.start, interval.start + interval.duration
+    return edges if plausible(np.array(edges)).all() else None
+
+
+def _undone(interval: Interval | None, hypothesis: str, zone: str) -> Interval | None:
+    """Return the interval that was meant."""
+    edges = _spans(interval)
+    if interval is None or edges is None:
+        return interval
+    begin, end = undo(hypothesis, np.array(edges), zone).tolist()
+    return replace(interval, start=begin, duration=end - begin)
+
+
 def with_clock(
     channels: Sequence[Channel], zones: Sequence[str | None], clock: str, *, floor: bool = False
-) -> tuple[list[Channel], list[Finding]]:
-    """Return channels with their clocks as `clock` says, and what was found.
+) -> tuple[list[Channel], list[Finding], dict[str, tuple[str, str]]]:
+    """Return channels with their clocks as `clock` says, what was found, and what was undone for which usage points, in which zone.
 
     Parameters
     ----------
@@ -180,6 +236,7 @@ def with_clock(
         raise ConfigurationError(f"clock={clock!r} is not known", hint="Say 'declared', 'auto', 'utc', 'wall', 'standard' or 'as:ZONE'.")
     found: list[Finding] = []
     kept: list[Channel] = []
+    undone: dict[str, tuple[str, str]] = {}
     for channel, zone in zip(channels, zones, strict=True):
         if clock in ("declared", "auto"):
             noticed: list[Finding] = []
@@ -188,13 +245,16 @@ def with_clock(
             verdict = diagnose(channel, zone)
             acted = clock == "auto" and verdict.conclusive and verdict.hypothesis not in ("utc", "download")
             found += [*noticed, *findings_of(verdict, channel, acted=acted)]
-            channel = repaired(channel, verdict.hypothesis, zone) if acted else channel
+            if acted:
+                channel = repaired(channel, verdict.hypothesis, zone)
+                undone[channel.usage_point] = verdict.hypothesis, str(zone)
         elif clock != "utc":
             channel = repaired(channel, clock, zone)
+            undone[channel.usage_point] = clock, str(zone)
             text = f"the clock was taken as {_words(clock)}, as asked, and put right"
             found.append(Finding("clock-repaired", "warning", text, channel=channel.label, n=len(channel)))
         if floor:
             channel, noticed = with_floored_starts(channel)
             found += noticed
         kept.append(channel)
-    return kept, found
+    return kept, found, undone

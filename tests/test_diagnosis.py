@@ -106,7 +106,7 @@ def confusion(seeds: range) -> tuple[Counter[tuple[str, str]], list[object]]:
     wrong: list[object] = []
     for seed in seeds:
         made = case(seed)
-        (after,), found = with_clock([made.channel], [made.zone], "auto")
+        (after,), found, _ = with_clock([made.channel], [made.zone], "auto")
         wrote, got = concatenated(made.channel).start, concatenated(after).start
         hypothesis = made.hypothesis.partition(":")[0]
         if not np.array_equal(wrote, got):
@@ -142,7 +142,7 @@ def verdict_of(zone: str, hypothesis: str, *, cut: str, shape: str, first: tuple
     starts = list(range(int(begin.timestamp()), int((begin + timedelta(days=days)).timestamp()), 3600))
     made = channel(starts, written(starts, zone, hypothesis, folds=True), [3600] * len(starts), zone, "hourly", cut, shape)
     verdict = diagnose(made, zone)
-    (after,), _ = with_clock([made], [zone], "auto")
+    (after,), *_ = with_clock([made], [zone], "auto")
     moved = not np.array_equal(concatenated(after).start, concatenated(made).start)
     assert moved == (verdict.conclusive and verdict.hypothesis != "utc")
     assert not moved or np.array_equal(concatenated(after).start, starts)
@@ -247,7 +247,7 @@ def test_one_interval_given_several_times_is_no_time_of_a_download() -> None:
     once = channel([1_700_000_000], [1_700_000_000], [3600], "Europe/London", "hourly", "one")
     twice = replace(once, blocks=once.blocks + tuple(replace(block, entry=replace(block.entry, number=2)) for block in once.blocks))
     for made in (once, twice, replace(once, blocks=twice.blocks + twice.blocks[1:]), replace(once, blocks=())):
-        (after,), found = with_clock([made], ["Europe/London"], "auto")
+        (after,), found, _ = with_clock([made], ["Europe/London"], "auto")
         assert after is made
         assert not [finding for finding in found if finding.severity != "info"]
 
@@ -258,7 +258,7 @@ def test_files_that_overlap_do_not_look_like_a_doubled_hour() -> None:
     starts, durations = correct(Random(1), "America/Los_Angeles", "hourly")
     one = channel(starts, starts, durations, "America/Los_Angeles", "hourly", "local days")
     again = tuple(replace(block, entry=replace(block.entry, source="other")) for block in one.blocks)
-    (after,), found = with_clock([replace(one, blocks=one.blocks + again)], ["America/Los_Angeles"], "auto")
+    (after,), found, _ = with_clock([replace(one, blocks=one.blocks + again)], ["America/Los_Angeles"], "auto")
     assert np.array_equal(concatenated(after).start, np.array(starts + starts))
     assert not [finding for finding in found if finding.severity != "info"]
 
@@ -266,7 +266,7 @@ def test_files_that_overlap_do_not_look_like_a_doubled_hour() -> None:
 def test_a_file_that_shows_nothing_is_not_confirmed() -> None:
     starts = [1_700_000_000 // 3600 * 3600 + 600 + 3600 * k for k in range(30)]  # ten past the hour is midnight nowhere
     made = channel(starts, starts, [3600] * 30, "Europe/London", "hourly", "one")
-    (after,), found = with_clock([made], ["Europe/London"], "auto")
+    (after,), found, _ = with_clock([made], ["Europe/London"], "auto")
     assert after is made
     assert [finding.code for finding in found] == ["clock-unconfirmed"]
 

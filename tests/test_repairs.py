@@ -69,3 +69,29 @@ def test_a_block_stays_where_its_readings_do_not_lie_in_it(start: int, duration:
     assert (block.readings.start - day).tolist() == [3600 * (7 + place) for place in range(25)]
     assert block.interval is not None
     assert ((block.interval.start or 0) / 3600 - day / 3600, (block.interval.duration or 0) / 3600) == moved
+
+
+@pytest.mark.parametrize(
+    ("written", "hours", "begin", "end"),
+    [
+        (0, 0, "2024-03-01", "2024-04-01"),  # by the clock of the readings
+        (8, 7, "2024-03-01", "2024-04-01"),  # true already: 08:00Z in winter, 07:00Z in summer
+        (3, 3, "2024-02-29 19:00", "2024-03-31 20:00"),  # neither: as it is written
+    ],
+)
+def test_bills_go_with_the_readings_where_that_puts_them_on_midnight(written: int, hours: int, begin: str, end: str) -> None:
+    march = 19_783 * 86_400  # 2024-03-01 as UTC
+    period = build.element("duration", 31 * 86_400 + 3600 * (hours - written)) + build.element("start", march + 3600 * written)
+    text = build.feed_xml(
+        build.usage_point(related=[f"{build.POINT}/MeterReading", build.CLOCK]),
+        build.local_time(*build.PACIFIC),
+        build.meter_reading(),
+        build.reading_type(),
+        build.blocks(build.block(build.reading(march), build.reading(march + 3600))),
+        build.entry(build.element("UsageSummary", build.element("billingPeriod", period)), f"{build.POINT}/UsageSummary/1"),
+    )
+    feed = build.read_feed(text.encode(), clock="wall")
+    bill = feed.bills().iloc[0]
+    assert [bill["start"], bill["end"]] == [pd.Timestamp(at, tz="America/Los_Angeles") for at in (begin, end)]
+    told = feed.findings.query("code == 'clock-repaired'")["message"]
+    assert told.str.contains("bills were written by the same clock").sum() == (written == 0)
