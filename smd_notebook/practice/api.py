@@ -34,6 +34,9 @@ def _rules() -> Iterator[Rule]:
         yield Rule(RESOURCES + path, endpoint=endpoint, methods=["GET", "DELETE"] if endpoint == "authorization" else ["GET"])
 
 
+_MAP = Map(list(_rules()), strict_slashes=False)  # one for all: each rule is compiled
+
+
 class Api:
     """The WSGI application.
 
@@ -48,7 +51,7 @@ class Api:
     def __init__(self, utility: Utility, registered: str) -> None:
         self._utility = utility
         self._registered = registered
-        self._map = Map(list(_rules()), strict_slashes=False).bind("")
+        self._map = _MAP.bind("")
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""

@@ -23,8 +23,8 @@ def thumbprint(pem: str) -> str:
 class Certificates:
     """The files: ``ca.pem``, and certificate and key of `client` (the third party), `server`, `notifier` and `inbox`.
 
-    The third party's and the server's keys are RSA, as at PG&E. The notifier's is what the utility shows when it brings a notification,
-    the inbox's is for the server that takes it.
+    The third party's key is RSA, as PG&E asks. The notifier's is what the utility shows when it brings a notification, the inbox's is
+    for the server that takes it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -33,7 +33,7 @@ class Certificates:
         self._written: list[Path] = []
         self.ca = self.write("ca.pem", self._authority.cert_pem.bytes())
         self.client, self.client_key = self.issue("client", rsa=True)
-        self.server, self.server_key = self.issue("server", rsa=True)
+        self.server, self.server_key = self.issue("server")
         self.notifier, self.notifier_key = self.issue("notifier")
         self.inbox, self.inbox_key = self.issue("inbox")
         self.registered = thumbprint(self.client.read_text())
@@ -67,6 +67,6 @@ class Certificates:
     def write(self, name: str, data: bytes) -> Path:
         """Write a file into the folder (0600)."""
         path = self.folder / name
-        write_private(path, data)
+        write_private(path, data, durable=False)  # for as long as the utility runs
         self._written.append(path)
         return path
