@@ -7,6 +7,7 @@ import math
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,16 +15,18 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 from urllib.parse import parse_qs
 
 import pytest
 
+import smd_notebook as smd
 from smd_notebook.access.files import locked, write_private
 from smd_notebook.access.session import Session
 from smd_notebook.access.tokens import FileStore, Key, MemoryStore, Store, Token, Tokens, default_store
 from smd_notebook.errors import AuthorizationError, ConfigurationError, Expired, Network, Revoked
 from smd_notebook.espi.resources import Secret
-from tests.wire import Answer, Request, Server, credentials, custodian_at, reply
+from tests.wire import Answer, Request, Server, credentials, custodian_at, reply, shown_by
 
 KEY = Key("wire", "third-party", "38475")
 TOKEN = Token(
@@ -354,21 +357,43 @@ def test_the_new_token_is_on_the_disk_before_anybody_has_it(tmp_path: Path, monk
     monkeypatch.setattr(Path, "replace", moved)
     with tokens_at(Utility(), store) as tokens:
         tokens.access("38475")
-    assert done == ["file", "replace", "folder"]
+    assert done == ["file", "file", "replace", "folder"]  # the first looks whether there is room
 
 
-def test_a_disk_that_is_full_loses_no_old_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = kept(FileStore(tmp_path))
+def test_a_disk_that_is_full_loses_no_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What works once is not spent where what comes for it could not be kept."""
+    store, utility = kept(FileStore(tmp_path)), Utility()
 
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "fsync", full)
-    with store.lock(KEY), pytest.raises(OSError, match="No space"):
-        store.put(KEY, replace(TOKEN, scope="new"))
-    monkeypatch.undo()
-    assert store.get(KEY) == TOKEN
-    assert len(files_of(tmp_path)) == 1
+    with tokens_at(utility, store) as tokens:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", full)
+            with store.lock(KEY), pytest.raises(ConfigurationError, match="No space") as caught:
+                store.put(KEY, replace(TOKEN, scope="new"))
+            assert "CANARY" not in shown_by(caught.value)
+            for ask in (lambda: tokens.refresh("38475"), lambda: tokens.exchange("CANARY-code", "https://x.example/")):
+                with pytest.raises(ConfigurationError, match="No space"):
+                    ask()
+        assert utility.grants == []
+        assert store.get(KEY) == TOKEN
+        assert len(files_of(tmp_path)) == 1
+        assert tokens.refresh("38475").refresh_token == Secret("CANARY-r1")
+
+
+def test_a_consent_waits_for_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same redirected address is good once there is room."""
+    with Server(Utility(scope="38475")) as server:
+        known = credentials(redirect_uri="https://x.example/back")
+        client = smd.Client(custodian_at(server), known, store=FileStore(tmp_path))
+        client.authorization_url("CANARY-state")
+        address = "https://x.example/back?code=CANARY-code&state=CANARY-state"
+        with monkeypatch.context() as patch:
+            patch.setattr(tempfile, "TemporaryFile", Mock(side_effect=OSError(30, "read-only")))
+            with pytest.raises(ConfigurationError, match="read-only"):
+                client.exchange(address)
+        assert client.exchange(address).id == "38475"
 
 
 def test_a_folder_that_cannot_be_used(tmp_path: Path) -> None:

@@ -179,8 +179,8 @@ class Client(Bulk):
             self._pending.pop(state, None)
         try:
             token = self.tokens.exchange(found.code, back)
-        except Network as error:
-            if found.proved and error.retryable:  # it never left, and may be sent again
+        except (Network, ConfigurationError) as error:
+            if found.proved and (error.retryable or isinstance(error, ConfigurationError)):  # it never left, and may be sent again
                 self._pending[state] = back
             raise
         return self._subscription(token, found.scope)

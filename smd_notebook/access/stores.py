@@ -12,6 +12,7 @@ import hashlib
 import json
 import math
 import os
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
 from smd_notebook.access.credentials import on_binder
-from smd_notebook.access.files import locked, read_private, write_private
+from smd_notebook.access.files import locked, private_folder, read_private, write_private
 from smd_notebook.access.guard import discreet
 from smd_notebook.errors import ConfigurationError
 from smd_notebook.espi.resources import Secret
@@ -30,6 +31,8 @@ __all__ = ["FileStore", "Key", "MemoryStore", "Store", "Token", "default_store"]
 Kind = Literal["client", "access", "registration"]
 #: Longer than any token request, which is what the lock is held for [s].
 _PATIENCE = 2400.0
+#: No token takes more [bytes].
+_ROOM = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,9 @@ class Store(Protocol):
     def lock(self, key: Key) -> AbstractContextManager[object]:
         """Be the only one, of all who share the store, to change this token."""
 
+    def room(self) -> None:
+        """Raise where no token could be kept now: what works once, a code or a refresh token, is not spent then."""
+
 
 class MemoryStore:
     """Keeps tokens as long as this process runs, and shares them with nobody."""
@@ -191,6 +197,9 @@ class MemoryStore:
         with self._guard:
             return self._locks.setdefault(key, threading.Lock())
 
+    def room(self) -> None:
+        """Do nothing: there is room for a token."""
+
 
 class FileStore:
     """Keeps each token in a file that nobody else may read (0600), shared by all kernels of the user.
@@ -239,6 +248,7 @@ class FileStore:
             raise _damaged(path)
         return found[1]
 
+    @discreet
     def put(self, key: Key, token: Token) -> None:
         """Keep a token; when this returns it is on the disk.
 
@@ -248,9 +258,33 @@ class FileStore:
             Whose; its lock must be held.
         token : Token
             The token.
+
+        Raises
+        ------
+        ConfigurationError
+            Where it cannot be written.
         """
         path = self._path(key)
-        write_private(path, _written(key, token), partial=_partial(path))
+        try:
+            write_private(path, _written(key, token), partial=_partial(path))
+        except OSError as error:
+            raise _no_room(self.folder, error) from None
+
+    def room(self) -> None:
+        """Look whether a token could be kept now.
+
+        Raises
+        ------
+        ConfigurationError
+            Where the disk is full, or the folder cannot be written.
+        """
+        try:
+            with tempfile.TemporaryFile(dir=private_folder(self.folder)) as file:
+                file.write(os.urandom(_ROOM))  # zeros take no room on a disk that compresses
+                file.flush()
+                os.fsync(file.fileno())  # where quotas are kept far away, it is now that one hears of them
+        except OSError as error:
+            raise _no_room(self.folder, error) from None
 
     def forget(self, key: Key) -> None:
         """Delete a token's file.
@@ -317,6 +351,7 @@ class FileStore:
             self._finish(path)
             yield
 
+    @discreet
     def _finish(self, path: Path) -> None:
         """Put a token in its place that a crash left under its passing name; delete what is not whole."""
         partial = _partial(path)
@@ -341,6 +376,11 @@ def _prefix(custodian: str, client_id: str) -> str:
 
 def _partial(path: Path) -> Path:
     return path.with_suffix(".json-new")
+
+
+def _no_room(folder: Path, error: OSError) -> ConfigurationError:
+    reason = error.strerror or type(error).__name__
+    return ConfigurationError(f"no token can be kept ({reason})", hint=f"Make room in {folder}, or choose another: FileStore(folder).")
 
 
 def _damaged(path: Path) -> ConfigurationError:

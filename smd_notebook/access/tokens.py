@@ -92,6 +92,8 @@ class Tokens:
             Where the code was used before, or too old.
         AuthorizationError, ServiceError
             Where the utility gives no token.
+        ConfigurationError
+            Where no token could be kept; the code was not sent then.
         """
         code = Secret(code) if isinstance(code, str) else code
         now = self._clock()
@@ -104,6 +106,7 @@ class Tokens:
                 self.store.put(key, token)
             kept.append(token)
 
+        self.store.room()
         self.session.token_request({"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}, keep)
         return kept[0]
 
@@ -259,6 +262,7 @@ class Tokens:
                 self.store.put(key, token)  # on the disk before anybody uses it: the old refresh token may be worth nothing now
                 kept.append(token)
 
+            self.store.room()  # a disk that is full is noticed while the old refresh token still works
             self.session.token_request(parameters, keep)
         return kept[0]
 
