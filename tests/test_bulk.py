@@ -19,7 +19,7 @@ from smd_notebook.access import bulk
 from smd_notebook.access.limits import RateGate
 from smd_notebook.access.notices import notified
 from smd_notebook.access.stores import MemoryStore
-from smd_notebook.errors import ConfigurationError, NotReady, SmdWarning, Unavailable
+from smd_notebook.errors import ConfigurationError, FindingError, NotReady, SmdWarning, Unavailable
 
 JANUARY, MARCH, MAY = "2025-01-01", "2025-03-01", "2025-05-01"
 
@@ -236,6 +236,18 @@ def test_a_forged_notification_of_the_bare_batch_is_not_asked_for_ever(world: Wo
         world.bulk(paste, timeout=0.1)
     assert world.asked() == 1 + 6
     world.utility.faults.clear()
+
+
+def test_a_strangers_notification_costs_nobody_the_real_one(world: World) -> None:
+    """Where warnings are errors as well: what stands beside the stranger's is in the ledger by then."""
+    inbox = smd.inbox.Paste()
+    with pytest.raises(NotReady):
+        world.bulk(inbox, timeout=0)
+    inbox.paste("https://elsewhere.invalid/Batch/Bulk/50098")
+    inbox.paste(world.utility.wait_for_notices(1)[-1])
+    with smd.strict(), pytest.raises(FindingError, match="another place"):
+        world.bulk(inbox)
+    world.same(world.bulk(smd.inbox.Paste(), timeout=0))
 
 
 def test_told_too_early_is_asked_again(world: World) -> None:

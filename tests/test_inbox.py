@@ -14,17 +14,20 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
 import trustme
 
+import smd_notebook as smd
 from smd_notebook.access import listener
 from smd_notebook.access.inbox import Directory, Inbox, LocalHttps, Paste, PollUrl
 from smd_notebook.access.notices import notified
-from smd_notebook.errors import ConfigurationError, Network, ReadError, SmdWarning
+from smd_notebook.access.transport import OriginAdapter
+from smd_notebook.errors import ConfigurationError, FindingError, Network, ReadError, SmdWarning
 from smd_notebook.espi.resources import Secret
-from tests.wire import Answer, Request, Server, folder, reply
+from tests.wire import Answer, Request, Server, folder, reply, shown_by
 
 ONE = "https://utility.example/resource/Batch/Bulk/1?correlationID=a"
 TWO = "https://utility.example/resource/Batch/Bulk/1?correlationID=b"
@@ -334,6 +337,34 @@ def test_a_relay_that_fails(relay: Relay) -> None:
         PollUrl(relay.server.url(), "x").wait(0)
     with pytest.raises(ConfigurationError, match="https"):
         PollUrl("http://127.0.0.1/", "x")
+
+
+def test_what_is_no_notification_costs_nobody_the_others(relay: Relay, tmp_path: Path) -> None:
+    """Where warnings are errors as well."""
+    relay.bodies = [batch_list(ONE), "<html/>", batch_list(TWO)]
+    for name, body in zip("abc", relay.bodies, strict=True):
+        (tmp_path / name).write_text(body)
+        os.utime(tmp_path / name, (0, 0))
+    for inbox in (relay.inbox(), Directory(tmp_path)):
+        with smd.strict(), pytest.raises(FindingError, match="no notification"):
+            inbox.wait(0)
+        assert [notice.addresses for notice in inbox.wait(0)] == [(ONE,), (TWO,)]
+
+
+def test_a_relay_that_makes_no_sense(relay: Relay) -> None:
+    relay.other = reply(200, '[{"id": 1e999, "body": ""}]')
+    with pytest.raises(Network, match="something else"):
+        relay.inbox().wait(0)
+    relay.other = reply(200, json.dumps([{"id": 1, "body": "\ud800"}, {"id": 2, "body": batch_list(ONE)}]))
+    with pytest.warns(SmdWarning, match="no notification"):
+        assert [notice.addresses for notice in relay.inbox().wait(0)] == [(ONE,)]
+
+
+def test_an_interrupt_shows_no_relays_token(relay: Relay, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(OriginAdapter, "send", Mock(side_effect=KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt) as caught:
+        relay.inbox().wait(0)
+    assert "sesame" not in shown_by(caught.value)
 
 
 def test_a_relays_token_goes_nowhere_else(relay: Relay, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -248,18 +248,21 @@ class _Batch:
         return Job(*window, begun, dict(reply.ids), fetched=("at-once",), answered=True)
 
     def told(self, job: Job, notices: Iterable[Notice]) -> Job:
-        """Write down where notifications lead, before anything is fetched: they come once."""
-        fresh = []
+        """Write down where notifications lead, before anything is fetched or warned of: they come once, and a warning may be an error."""
+        fresh, odd = [], []
         for address in dict.fromkeys(one for notice in notices for one in notice.addresses):
             if any(address in (*one.fetched, *one.waiting, *one.strayed) for one in self.book.jobs):
                 continue
             if not _own(self.custodian, address):
-                warn(f"a notification leads to another place than the utility's resources ({_host(address)}), and was not followed")
+                odd.append(f"a notification leads to another place than the utility's resources ({_host(address)}), and was not followed")
             elif not _of(self.custodian, self.batch, address):
-                warn("a notification speaks of something else than this batch, and was left: other data, or a consent that changed")
+                odd.append("a notification speaks of something else than this batch, and was left: other data, or a consent that changed")
             else:
                 fresh.append(address)
-        return self.book.put(replace(job, waiting=(*job.waiting, *fresh)), job) if fresh else job
+        told = self.book.put(replace(job, waiting=(*job.waiting, *fresh)), job) if fresh else job
+        for one in odd:
+            warn(one)
+        return told
 
     def fetched(self, job: Job) -> Job:
         """Fetch what waits, and return how the job stands; data of another job's window counts for that one."""
@@ -270,8 +273,8 @@ class _Batch:
             try:
                 answer = self.fetch(address)
             except BadRequest:  # anybody may send addresses of nothing, and they must not stand in the way of what is there
-                warn("a notification led to nothing that the utility knows, and was left")
                 job = self._left(job, address)
+                warn("a notification led to nothing that the utility knows, and was left")
                 continue
             if answer.status_code == 202:
                 job = self._early(job, address)
@@ -281,8 +284,8 @@ class _Batch:
             record = self._record((whose or job).window, answer, begun)
             store(folder_of(self.root, _place(address)), record, answer.content)
             if whose is None:
-                warn("a notification led to data of another time than was asked for; it is archived, and the answer is waited for")
                 job = self._left(job, address)
+                warn("a notification led to data of another time than was asked for; it is archived, and the answer is waited for")
                 continue
             before, job = job, self.book.put(replace(job, waiting=_without(job.waiting, address)), job)
             whose = job if whose is before else whose
@@ -295,8 +298,9 @@ class _Batch:
         times = job.early.count(address) + 1
         job = self.book.put(replace(job, early=(*job.early, address)), job)
         if times >= _TRIES:
+            job = self._left(job, address)
             warn(f'a notification led to "not yet" {times} times, and was left')
-            return self._left(job, address)
+            return job
         self.due[address] = time.monotonic() + _QUIET * 2 ** (times - 1)
         return job
 

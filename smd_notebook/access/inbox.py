@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 from smd_notebook.access.conversation import Conversation
 from smd_notebook.access.custodian import origin_of
 from smd_notebook.access.failures import PROBLEMS, network_error, read_whole
+from smd_notebook.access.guard import discreet
 from smd_notebook.access.listener import LocalHttps
 from smd_notebook.access.notices import MAX_BYTES, Inbox, Notice, drained, notified
 from smd_notebook.access.redact import guard_logs, hide
@@ -44,6 +45,10 @@ class _Passive:
 class _Polled(_Passive):
     """An inbox that looks again and again."""
 
+    def __init__(self) -> None:
+        self._found: list[Notice] = []  # what an error in the midst of looking must not lose: it comes once
+
+    @discreet
     def wait(self, timeout: float) -> list[Notice]:
         """Return what has come since the last call.
 
@@ -53,14 +58,15 @@ class _Polled(_Passive):
             How long to wait if that is nothing [s].
         """
         until = time.monotonic() + timeout
-        while not (found := self._look()):
-            left = until - time.monotonic()
-            if left <= 0:
-                break
+        self._look()
+        while not self._found and (left := until - time.monotonic()) > 0:
             time.sleep(min(_POLL, left))
+            self._look()
+        found, self._found = self._found, []
         return found
 
-    def _look(self) -> list[Notice]:
+    def _look(self) -> None:
+        """Add what has come to `_found`."""
         raise NotImplementedError
 
 
@@ -90,6 +96,7 @@ class Directory(_Polled):
     """
 
     def __init__(self, folder: str | Path) -> None:
+        super().__init__()
         self.folder = Path(folder).expanduser()
         if not self.folder.is_dir():
             raise ConfigurationError(f"there is no folder {self.folder.name}", hint="Make it, and have notifications put into it.")
@@ -97,8 +104,7 @@ class Directory(_Polled):
     def __repr__(self) -> str:
         return f"Directory({str(self.folder)!r})"
 
-    def _look(self) -> list[Notice]:
-        found = []
+    def _look(self) -> None:
         for path in sorted(self.folder.iterdir()):
             if path.name.startswith(".") or path.suffix in (".tmp", ".part") or not path.is_file():
                 continue
@@ -116,8 +122,7 @@ class Directory(_Polled):
                     warn(f"{path.name} is in {self.folder.name} and is no notification: {error.args[0]}")
                 continue
             if self._moved(path, "taken"):
-                found.append(Notice(addresses, arrived))
-        return found
+                self._found.append(Notice(addresses, arrived))
 
     def _moved(self, path: Path, where: str) -> bool:
         """Move a file, and say whether it was this program that did."""
@@ -206,6 +211,7 @@ class PollUrl(_Polled):
     def __init__(self, address: str, token: Secret | str, *, ca_bundle: str | Path | None = None, every: float = 5.0) -> None:
         if not origin_of(address).startswith("https:"):
             raise ConfigurationError("a relay's address begins with https://")
+        super().__init__()
         self._address, self._token, self._every = address, token if isinstance(token, Secret) else Secret(token), every
         self._tls = client_context(total=60.0, ca_bundle=ca_bundle)
         hide(self._token)
@@ -215,18 +221,17 @@ class PollUrl(_Polled):
     def __repr__(self) -> str:
         return f"PollUrl({origin_of(self._address)!r})"
 
-    def _look(self) -> list[Notice]:
+    def _look(self) -> None:
         if time.monotonic() < self._next:
-            return []
+            return
         self._next = time.monotonic() + self._every
-        found = []
-        for one in self._fetched():
-            self._last = max(self._last, one[0])
-            try:
-                found.append(Notice(notified(one[1].encode()), time.time()))
-            except ReadError as error:
-                warn(f"the relay holds what is no notification: {error.args[0]}")
-        return found
+        for number, body in sorted(self._fetched()):
+            if number > self._last:
+                self._last = number
+                try:
+                    self._found.append(Notice(notified(body.encode(errors="replace")), time.time()))
+                except ReadError as error:
+                    warn(f"the relay holds what is no notification: {error.args[0]}")
 
     def _fetched(self) -> list[tuple[int, str]]:
         with Conversation(OriginAdapter((origin_of(self._address),), self._tls, (10.0, 30.0))) as http:
@@ -237,7 +242,7 @@ class PollUrl(_Polled):
             raise Network(f"the relay answered {reply.status_code}", hint=_RELAY, status_code=reply.status_code)
         try:
             return [(int(one["id"]), str(one["body"])) for one in json.loads(reply.content)]
-        except (ValueError, TypeError, KeyError, RecursionError):
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             raise Network("the relay answered with something else than a list of notifications", hint=_RELAY) from None
 
     def _asked(self, http: Conversation) -> Response | SmdError:
