@@ -19,7 +19,7 @@ from smd_notebook.access import bulk
 from smd_notebook.access.limits import RateGate
 from smd_notebook.access.notices import notified
 from smd_notebook.access.stores import MemoryStore
-from smd_notebook.errors import ConfigurationError, FindingError, NotReady, SmdWarning, Unavailable
+from smd_notebook.errors import ConfigurationError, Denied, FindingError, NotReady, SmdWarning, Unavailable
 
 JANUARY, MARCH, MAY = "2025-01-01", "2025-03-01", "2025-05-01"
 
@@ -114,6 +114,37 @@ def test_a_fetch_that_fails_is_made_up_for(world: World) -> None:
         world.bulk(world.listener())
     got = world.bulk(smd.inbox.Paste())
     world.same(got)
+
+
+def test_an_answer_in_parts_is_whole_or_said_not_to_be(world: World) -> None:
+    inbox = smd.inbox.Paste()
+    with pytest.raises(NotReady):
+        world.bulk(inbox, timeout=0)
+    (part,) = notified(world.utility.wait_for_notices(1)[-1])
+    inbox.paste(f"{part} {part}&part=2 {part}&part=3")
+    world.utility.faults.add("server-error", path="*/Batch/Bulk/*", skip=1, times=1)
+    world.utility.faults.add("accepted", path="*/Batch/Bulk/*", skip=1, times=1)
+    with pytest.raises(Unavailable):
+        world.bulk(inbox, timeout=0)
+    got = world.bulk(inbox, timeout=0)
+    assert len(got.paths) == 3
+    world.same(got)
+
+
+def test_what_the_utility_refuses_keeps_nobody_from_the_rest(world: World) -> None:
+    inbox = smd.inbox.Paste()
+    with pytest.raises(NotReady):
+        world.bulk(inbox, timeout=0)
+    (real,) = notified(world.utility.wait_for_notices(1)[-1])
+    forged = real.partition("=")[0] + "=forged"
+    world.utility.faults.add("forbidden", path="*/Batch/Bulk/*", times=2)  # once more with a new token
+    inbox.paste(forged)
+    with pytest.raises(Denied):
+        world.bulk(inbox, timeout=0)
+    inbox.paste(real)
+    world.utility.faults.add("forbidden", path="*/Batch/Bulk/*", times=2)
+    with pytest.warns(SmdWarning, match="not all that notifications named"):
+        world.same(world.bulk(inbox, timeout=0))
 
 
 def test_a_body_cut_short_is_not_archived(world: World) -> None:

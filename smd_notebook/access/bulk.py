@@ -23,7 +23,7 @@ from smd_notebook.access.notices import Inbox, Notice
 from smd_notebook.access.replies import ids_of
 from smd_notebook.access.resources import Resources
 from smd_notebook.access.windows import Moment, Window, instant, midnight, parameters, stamp
-from smd_notebook.errors import BadRequest, ConfigurationError, NotReady, warn
+from smd_notebook.errors import AuthorizationError, BadRequest, ConfigurationError, NotReady, ServiceError, SmdError, warn
 
 if TYPE_CHECKING:
     import requests
@@ -32,7 +32,7 @@ __all__ = ["Bulk", "fetch_batch", "is_batch"]
 
 #: How long nothing more may come after the first notification, for what comes in several [s].
 _QUIET = 5.0
-#: How often an address is asked that says "not yet" (202), with pauses of 5 s, 10 s, 20 s ... between
+#: How often an address is asked that says "not yet" (202) or is refused, with pauses of 5 s, 10 s, 20 s ... between
 _TRIES = 6
 _INTERVAL = re.compile(rb"<(?:[\w.-]+:)?interval\s*>(.{0,2000}?)</(?:[\w.-]+:)?interval\s*>", re.DOTALL)
 _NUMBER = re.compile(rb"<(?:[\w.-]+:)?(start|duration)\s*>\s*(\d{1,12})\s*<")
@@ -179,7 +179,7 @@ def fetch_batch(
         book = Book(root)
         one = _Batch(custodian, batch, name, root, book, fetch, clock)
         job = book.find(window, clock())
-        if job is not None and job.answered:
+        if job is not None and job.answered and not job.waiting:
             got = one.download(job, Path(to).expanduser())
             for _, folder in got.folders:
                 if damaged := set_aside(folder):
@@ -194,7 +194,7 @@ def fetch_batch(
             while not (job := one.fetched(one.told(job, inbox.wait(0)))).answered:
                 left = until - time.monotonic()
                 if left <= 0:
-                    raise NotReady(
+                    raise one.problem or NotReady(
                         f"no notification came within {timeout:.0f} s",
                         hint="Make the same call again: it waits on, and asks again after a day only, or with anew=True. "
                         "Does the registered address lead to the inbox?",
@@ -205,6 +205,8 @@ def fetch_batch(
             # what comes in several notifications comes close together
             job = one.fetched(one.told(job, inbox.wait(min(_QUIET, timeout))))
     got = one.download(job, Path(to).expanduser())
+    if job.waiting:
+        warn("not all that notifications named could be had yet; the same call asks again")
     if not got.paths:
         warn(
             "the utility holds nothing for this window yet; the same call asks again. Has the consent been given, and are the dates right?"
@@ -236,6 +238,8 @@ class _Batch:
     clock: Callable[[], float]
     #: When an address that said "not yet" may be asked again [s, monotonic]
     due: dict[str, float] = field(default_factory=dict)
+    #: What the utility said last where an address was refused
+    problem: SmdError | None = None
 
     def asked(self, window: Window, ask: Callable[[dict[str, str]], requests.Response]) -> Job:
         """Ask, and let the reply decide: data at once, none, or a promise."""
@@ -265,19 +269,30 @@ class _Batch:
         return told
 
     def fetched(self, job: Job) -> Job:
-        """Fetch what waits, and return how the job stands; data of another job's window counts for that one."""
+        """Fetch what waits, and return how the job stands; data of another job's window counts for that one.
+
+        Anybody may send addresses, and what the utility does not give for one must not stand in the way of the others.
+        """
+        failed: SmdError | None = None
         for address in job.waiting:
             if time.monotonic() < self.due.get(address, 0.0):
                 continue
             begun = self.clock()
             try:
                 answer = self.fetch(address)
-            except BadRequest:  # anybody may send addresses of nothing, and they must not stand in the way of what is there
+            except BadRequest:
                 job = self._left(job, address)
                 warn("a notification led to nothing that the utility knows, and was left")
                 continue
+            except (AuthorizationError, ServiceError) as error:
+                if error.status_code in (None, 429):  # nothing that another address would change
+                    raise
+                job = self._early(job, address, f"HTTP {error.status_code}")
+                self.problem = error
+                failed = error if error.retryable else failed
+                continue
             if answer.status_code == 202:
-                job = self._early(job, address)
+                job = self._early(job, address, '"not yet"')
                 continue
             others = (one for one in self.book.jobs if not one.answered and one is not job)
             whose = next((one for one in (job, *others) if answer.status_code == 204 or _within(answer.content, one.window)), None)
@@ -291,15 +306,17 @@ class _Batch:
             whose = job if whose is before else whose
             answered = self.book.put(replace(whose, fetched=(*whose.fetched, address), answered=True), whose)
             job = answered if whose is job else job
+        if failed is not None:
+            raise failed
         return job
 
-    def _early(self, job: Job, address: str) -> Job:
-        """Note that an address said "not yet": it is asked again after ever longer pauses, and not for ever, as anybody may send it."""
+    def _early(self, job: Job, address: str, said: str) -> Job:
+        """Note that an address had no data: it is asked again after ever longer pauses, and not for ever, as anybody may send it."""
         times = job.early.count(address) + 1
         job = self.book.put(replace(job, early=(*job.early, address)), job)
         if times >= _TRIES:
             job = self._left(job, address)
-            warn(f'a notification led to "not yet" {times} times, and was left')
+            warn(f"a notification led to {said} {times} times, and was left")
             return job
         self.due[address] = time.monotonic() + _QUIET * 2 ** (times - 1)
         return job

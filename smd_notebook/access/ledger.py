@@ -36,7 +36,7 @@ class Job:
     strayed : tuple of str
         Addresses whose data is of another time than any job asked for.
     early : tuple of str
-        Addresses that answered "not yet" (202), once for each time.
+        Addresses that answered "not yet" (202) or with an error, once for each time.
     answered : bool
         Whether data of this window came, or the word that there is none.
     """
