@@ -30,6 +30,7 @@ CODES = (
     "edge-day",
     "encoding",
     "file-skipped",
+    "flow-other",
     "fractional-time",
     "gap",
     "junk-after-root",

@@ -178,6 +178,7 @@ def in_feed(document: Document, frame: pd.DataFrame, bills: pd.DataFrame) -> Ite
             yield finding
     for channel in document.channels:
         yield from totals.blocks(channel)
+        yield from totals.flows(channel)
     compared = [times.distinct(rows.with_length()) for rows in channels]
     yield from totals.bill_energies(compared, bills)
     yield from totals.bill_costs(compared, bills)

@@ -34,6 +34,7 @@ from .build import (
     meter_reading,
     reading,
     reading_type,
+    small,
     usage_point,
 )
 from .tidy import ZONE, lapse_frame, regular, tidy
@@ -394,6 +395,23 @@ def test_units() -> None:
         assert codes(smd.check(frame)) == expected, (unit, service)
     odd = regular("2024-01-01", 96, noise(96)).assign(unit="uom9999", measure="other")
     assert smd.check(odd)["message"].tolist() == ["the unit code 9999 is not in the standard's list"]
+
+
+@pytest.mark.parametrize(
+    ("code", "uom", "flow", "told"),
+    [
+        (8, 72, "delivered", False),  # FlowDirectionKind: "Quadrants 1 and 4 usually represent forward active energy"
+        (10, 38, "received", False),  # "Quadrants 2 and 3 usually represent reverse active energy"
+        (10, 73, "unstated", True),  # of VArh not
+        (16, 72, "unstated", True),  # quadrant 2 only
+        (0, 72, "unstated", False),
+    ],
+)
+def test_directions_of_flow(code: int, uom: int, flow: str, told: bool) -> None:
+    codes_of = element("accumulationBehaviour", 4) + element("flowDirection", code) + element("uom", uom)
+    feed = smd.read(small(codes=codes_of).encode(), clock="utc")
+    assert [channel.flow for channel in feed.channels] == [flow]
+    assert ("flow-other" in set(feed.findings["code"])) == told
 
 
 def test_energy_and_demand() -> None:

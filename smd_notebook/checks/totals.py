@@ -16,7 +16,7 @@ from smd_notebook.espi.model import MISSING, Channel
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["bill_costs", "bill_energies", "blocks", "demands"]
+__all__ = ["bill_costs", "bill_energies", "blocks", "demands", "flows"]
 
 #: How far sums may be from a bill [1]: meters are read at some time of the day, and bills are rounded.
 _NEAR = 0.01
@@ -67,6 +67,18 @@ def blocks(channel: Channel) -> Iterator[Finding]:
             n=int(short.sum()),
             value=float(lack[short].sum() / 3600),
         )
+
+
+# -- flows -----------------------------------------------------------------------------------------------------------------------------
+
+
+def flows(channel: Channel) -> Iterator[Finding]:
+    """Tell of a direction that is stated, and is none of those that loads and exports need (espi:ReadingType, flowDirection)."""
+    code = channel.reading_type.flow_direction if channel.reading_type else None
+    if code and channel.flow == "unstated":
+        text = f"flowDirection {code} is none of delivered, received, net and total; the flow counts as unstated"
+        hint = "Look the code up in the standard before these values are added to others: a bill takes an unstated flow for imports."
+        yield Finding("flow-other", "warning", text, hint, channel=channel.label, n=len(channel))
 
 
 # -- bills -----------------------------------------------------------------------------------------------------------------------------

@@ -51,6 +51,9 @@ SERVICE_OF_COMMODITY: Mapping[int, str] = MappingProxyType(
 
 #: ReadingType.flowDirection (espi:FlowDirectionKind), in the four words that loads and exports need
 FLOW: Mapping[int, str] = MappingProxyType({1: "delivered", 19: "received", 4: "net", 20: "total"})
+#: Quadrants 1 and 4 are forward active energy, 2 and 3 reverse, as the standard says; of other quantities they are not
+ACTIVE_FLOW: Mapping[int, str] = MappingProxyType({8: "delivered", 10: "received"})
+ACTIVE_UOMS = (38, 72)  # W, Wh
 FLOWS = ("delivered", "received", "net", "total", "unstated")
 
 #: espi:QualityOfReading

@@ -174,7 +174,8 @@ class ReadingType:
     @property
     def flow(self) -> str:
         """Which way energy flows."""
-        return codes.FLOW.get(self.flow_direction or 0, "unstated")
+        code = self.flow_direction or 0
+        return codes.FLOW.get(code) or (codes.ACTIVE_FLOW.get(code) if self.uom in codes.ACTIVE_UOMS else None) or "unstated"
 
     @property
     def codes(self) -> tuple[object, ...]:
