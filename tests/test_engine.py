@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import xarray as xr
 
@@ -100,6 +101,11 @@ def test_unlike_steps_raise_and_name_the_groups(tmp_path: Path) -> None:
         assert {node.path: node.sizes["time"] for node in tree.leaves} == {"/up1/delivered": 1, "/up1/received": 2}
     groups = xr.open_groups(path)
     assert set(groups) >= {"/up1/delivered", "/up1/received"}
+    for name in ("up1/received", "/up1/received"):
+        with xr.open_dataset(path, group=name) as data:
+            assert data.identical(groups["/up1/received"])
+    with pytest.raises(ConfigurationError, match=r"(?s)'up1/gas'.*'/up1/delivered', '/up1/received'"):
+        xr.open_dataset(path, group="up1/gas")
 
 
 def test_options(tmp_path: Path) -> None:
@@ -109,6 +115,10 @@ def test_options(tmp_path: Path) -> None:
     for drop in ("electricity_delivered_quality", ["electricity_delivered_quality"], ["electricity_delivered_quality", "none"]):
         assert list(xr.open_dataset(path, drop_variables=drop).data_vars) == ["electricity_delivered"]
     assert xr.open_dataset(path, tz="Asia/Tokyo").attrs["zone"] == "Asia/Tokyo"
+    wall = xr.open_dataset(path, clock="wall", tz="America/Los_Angeles")  # what was written as 08:00 UTC is 08:00 in winter there
+    assert wall["time"].values[0] == np.datetime64(START + 8 * 3600, "s")
+    with pytest.raises(ConfigurationError, match="'none'"):
+        xr.open_datatree(path, dialect="none")
     assert xr.open_datatree(path, drop_variables="quality")["up1/delivered"].data_vars.keys() == {"energy"}
 
 

@@ -61,6 +61,11 @@ def test_a_frame_loads_no_figures() -> None:
     assert not found & {"plotly", "ipywidgets", "requests", "xarray"}
 
 
+def test_what_xarray_loads_to_ask_whose_file_it_is_loads_no_reader() -> None:
+    code = "import smd_notebook.engine, sys; assert not {'smd_notebook.feed', 'smd_notebook.espi.model'} & set(sys.modules)"
+    assert "xarray" in loaded_by(code)
+
+
 def test_every_public_name_is_there() -> None:
     code = "import smd_notebook as smd\nfor name in smd.__all__: getattr(smd, name)\nassert set(smd.__all__) <= set(dir(smd))\n"
     code += "try: smd.nothing\nexcept AttributeError as error: assert 'nothing' in str(error)\nelse: raise SystemExit('smd.nothing exists')"
