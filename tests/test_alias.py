@@ -108,7 +108,7 @@ def shown(feed: Any, folder: Path) -> str:
             feed._repr_html_(),
             repr(feed.resources),
             repr(feed.usage_points),
-            repr(feed.channels),
+            repr([vars(channel) for channel in feed.channels]),
             repr(feed.document),
             *(frame.to_csv() for frame in frames),
             (folder / "a.xml").read_text(encoding="utf-8"),

@@ -88,6 +88,11 @@ def test_lists_are_lists_of_dataclasses_and_copies() -> None:
     feed = read_feed(YEAR.encode())
     assert all(isinstance(one, Channel) for one in feed.channels)
     assert all(isinstance(one, UsagePoint) for one in feed.usage_points)
+    (channel,) = feed.channels
+    assert repr(channel) == (
+        f"Channel(label='electricity delivered', usage_point={channel.usage_point!r}, service='electricity', measure='energy', "
+        f"flow='delivered', unit='Wh', interval_length=3600)"
+    )
     feed.channels.clear()
     feed.usage_points.clear()
     feed.resources.clear()

@@ -144,7 +144,7 @@ def merge_documents(documents: Iterable[Document]) -> Document:
     points: dict[str, UsagePoint] = {}
     for document in completed:
         for point in document.usage_points:
-            key = usage_point_key(point.entry.path, document.dialect) or repr(point)
+            key = usage_point_key(point.entry.path, document.dialect) or _said(point)
             points[key] = max(points.get(key, point), point, key=lambda one: (instant(one.entry.updated), _said(one)))
     return Document(
         sources=tuple(sorted({source for document in ordered for source in document.sources})),
@@ -253,7 +253,7 @@ def _joined(same: list[Channel]) -> Channel:
     """Return one channel of several with the same identity."""
     if len(same) == 1:
         return same[0]
-    same = sorted(same, key=lambda channel: (instant(channel.meter_reading.entry.updated), repr(channel)), reverse=True)
+    same = sorted(same, key=lambda one: (instant(one.meter_reading.entry.updated), _said(replace(one, blocks=()))), reverse=True)
     blocks = {_digest_block(block): block for channel in same for block in blocks_as(channel, same[0])}
     ordered = sorted(blocks.items(), key=lambda item: (_first(item[1]), item[0]))
     local_time = _clock(channel.local_time for channel in same if channel.local_time)

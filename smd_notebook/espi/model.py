@@ -354,20 +354,21 @@ class Channel:
     """One series: the readings of a UsagePoint that are of one kind.
 
     `key` is its identity: the UsagePoint's key, then what tells its channels apart. `label` is readable and unique in a document.
+    A list of channels is looked at to choose from, so that only what chooses is shown.
     """
 
     label: str
-    key: tuple[object, ...]
+    key: tuple[object, ...] = field(repr=False)
     usage_point: str
     service: str | None
     measure: codes.Measure
     flow: str
     unit: str | None
     interval_length: int | None
-    reading_type: ReadingType | None
-    meter_reading: MeterReading
-    local_time: LocalTime | None
-    dialect: Dialect
+    reading_type: ReadingType | None = field(repr=False)
+    meter_reading: MeterReading = field(repr=False)
+    local_time: LocalTime | None = field(repr=False)
+    dialect: Dialect = field(repr=False)
     blocks: tuple[Block, ...] = field(repr=False)
 
     @property
