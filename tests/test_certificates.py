@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from smd_notebook.access import certificates
-from smd_notebook.access.certificates import check_certificate, new_request
+from smd_notebook.access.certificates import check_certificate, load_key, new_request
 from smd_notebook.errors import ConfigurationError
 from smd_notebook.espi.resources import Secret
 
@@ -187,3 +187,16 @@ def test_a_request_and_its_key(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="do not fit"):
         new_request(tmp_path / "other", common_name="lab.example.org", organization="Lab", country="United States")
     assert not (tmp_path / "other" / "smd.key").exists()
+
+
+def test_a_key_that_everybody_may_read_signs_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "sign.pem"
+    file.write_bytes(pem(KEYS[0]))
+    file.chmod(0o644)
+    with pytest.raises(ConfigurationError, match=r"everybody may read the private key sign\.pem"):
+        load_key(file)
+    file.write_bytes(pem(KEYS[0], b"open sesame"))
+    assert load_key(file, Secret("open sesame")) is not None
+    file.write_bytes(pem(KEYS[0]))
+    file.chmod(0o600)
+    assert load_key(file) is not None

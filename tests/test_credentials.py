@@ -286,6 +286,11 @@ def test_pkcs12(tmp_path: Path, leaf: trustme.LeafCert, passphrase: str | None) 
     how = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
     file = tmp_path / "both.p12"
     file.write_bytes(pkcs12.serialize_key_and_certificates(b"x", key, certificate, None, how))  # type: ignore[arg-type]
+    file.chmod(0o644)
+    if passphrase is None:
+        with pytest.raises(ConfigurationError, match=r"everybody may read the private key both\.p12"):
+            load(certificate=file)
+        file.chmod(0o600)
     load(certificate=file, key_passphrase=Secret(passphrase) if passphrase else None)
     with pytest.raises(ConfigurationError, match=r"both\.p12 cannot be opened"):
         load(certificate=file, key_passphrase=Secret("wrong"))

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from smd_notebook.access.files import refuse_open
 from smd_notebook.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -154,8 +155,10 @@ def load_key(path: Path, passphrase: Secret | None = None) -> PrivateKeyTypes:
     Raises
     ------
     ConfigurationError
-        If it cannot be read.
+        If it cannot be read, or it is not encrypted and everybody may read it.
     """
+    if passphrase is None and path.expanduser().is_file():
+        refuse_open(path.expanduser())
     private, problem = _load_key(path, passphrase.reveal().encode() if passphrase else None)
     if private is None:
         raise _no_key(path, problem)

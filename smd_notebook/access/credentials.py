@@ -17,7 +17,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
-from smd_notebook.access.files import read_private
+from smd_notebook.access.files import read_private, refuse_open
 from smd_notebook.access.guard import discreet
 from smd_notebook.errors import ConfigurationError, needs
 from smd_notebook.espi.resources import Secret
@@ -312,15 +312,13 @@ def load_chain(context: ssl.SSLContext, identity: Identity) -> None:
         if not path.is_file():
             raise ConfigurationError(f"{path.name} is not there", hint=_NOT_THERE)
     if certificate.suffix.lower() in (".p12", ".pfx"):
+        if identity.key_passphrase is None:
+            refuse_open(certificate)
         _load_pkcs12(context, certificate, identity.key_passphrase)
     else:
-        _check_mode(key)
+        if b"ENCRYPTED" not in key.read_bytes():
+            refuse_open(key)
         _load_pem(context, certificate, key, identity.key_passphrase)
-
-
-def _check_mode(key: Path) -> None:
-    if os.name == "posix" and key.stat().st_mode & 0o007 and b"ENCRYPTED" not in key.read_bytes():
-        raise ConfigurationError(f"everybody may read the private key {key.name}", hint=f"chmod 600 {key}")
 
 
 class _NoPassphrase(Exception):

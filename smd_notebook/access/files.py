@@ -11,7 +11,7 @@ from pathlib import Path
 
 from smd_notebook.errors import ConfigurationError
 
-__all__ = ["locked", "private_folder", "read_private", "write_private"]
+__all__ = ["locked", "private_folder", "read_private", "refuse_open", "write_private"]
 
 _POSIX = os.name == "posix"  # elsewhere a mode says nothing, and a user's folders are their own
 
@@ -45,6 +45,23 @@ def read_private(path: Path) -> bytes:
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise ConfigurationError(f"{path.name} cannot be read ({reason})", hint=f"Look who owns it, and with which mode: {path}") from None
+
+
+def refuse_open(key: Path) -> None:
+    """Refuse a file with a private key, not encrypted, that everybody may read or write; those that a group shares are its own business.
+
+    Parameters
+    ----------
+    key : Path
+        The file.
+
+    Raises
+    ------
+    ConfigurationError
+        Where everybody may.
+    """
+    if _POSIX and key.stat().st_mode & 0o007:
+        raise ConfigurationError(f"everybody may read the private key {key.name}", hint=f"chmod 600 {key}")
 
 
 def private_folder(path: Path) -> Path:
