@@ -167,6 +167,8 @@ def test_a_secret_is_never_shown() -> None:
         "id_token",
         "clientSecret",
         "token",
+        "authorization_code",
+        "apiKey",
     ],
 )
 def test_names_of_secrets(name: str) -> None:

@@ -39,7 +39,7 @@ CUSTOMER_ELEMENTS = frozenset(
 )
 #: Nothing in ESPI nests deeper than about ten; a document that does is refused.
 MAX_DEPTH = 64
-_SECRET = re.compile(r"(secret|token|password|passphrase)$", re.IGNORECASE)
+_SECRET = re.compile(r"(secret|token|password|passphrase|authorization_?code|api_?key)$", re.IGNORECASE)
 _NOT_SECRET = {"token_type", "tokentype"}
 
 
