@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from smd_notebook.errors import ConfigurationError, SmdError
 
@@ -92,8 +92,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(chosen.run(chosen) or 0)
     except (SmdError, OSError) as error:
-        print(f"smd-notebook: {error}", file=sys.stderr)
+        _say(f"smd-notebook: {error}", sys.stderr)
         return 1
+
+
+def _say(text: object, file: TextIO | None = None) -> None:
+    """Print what may hold words of a file: a terminal would obey the control characters among them."""
+    print("".join(one if one.isprintable() or one == "\n" else "?" for one in str(text)), file=file)
 
 
 def _summary(chosen: argparse.Namespace) -> None:
@@ -106,11 +111,11 @@ def _summary(chosen: argparse.Namespace) -> None:
         warnings.simplefilter("ignore", SmdWarning)  # of which each is a finding, and told below
         feed = read(chosen.files, tz=chosen.tz)
         findings = feed.findings
-    print(feed)
+    _say(feed)
     for _, row in findings.iterrows():
         where = f" [{row['channel']}]" if row["channel"] else ""
         times = f" (x{row['n']})" if row["n"] > 1 else ""
-        print(f"{row['severity']:<8}{row['code']}{where}{times}: {row['message']}. {row['suggestion']}".rstrip())
+        _say(f"{row['severity']:<8}{row['code']}{where}{times}: {row['message']}. {row['suggestion']}".rstrip())
     if len(findings):
         print("What each of these means: docs/findings.md. In place of tz='…' type --tz …; all else is for smd.read in Python.")
 
@@ -212,8 +217,8 @@ def _scan(chosen: argparse.Namespace) -> int:
 
     files = [file for path in chosen.notebooks for file in (sorted(path.rglob("*.ipynb")) if path.is_dir() else [path])]
     hits = [hit for file in files for hit in scan_notebook(file)]
-    print(*hits, sep="\n", end="\n" if hits else "")
     if hits:
+        _say("\n".join(map(str, hits)))
         print("Remove outputs and widgets with `nbstripout NOTEBOOK` (pip install nbstripout), and by hand what stands elsewhere.")
         print("A secret that was published must be replaced at the utility: see SECURITY.md.")
     else:

@@ -308,6 +308,14 @@ def test_the_log_has_a_line_for_each_request(issuer: Issuer, caplog: pytest.LogC
     assert all(record.created > 1.7e9 for record in caplog.records)
 
 
+def test_the_log_holds_no_commands_of_a_servers(issuer: Issuer, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="smd_notebook.access")
+    issuer.other["/data"] = lambda _: reply(200, "x", x_fapi_interaction_id="\x1b[2J")
+    got = issuer.session().session.get(issuer.server.url("/data"))
+    assert "\x1b" in got.headers["x-fapi-interaction-id"]
+    assert "\x1b" not in caplog.text
+
+
 def test_a_client_that_is_not_known(issuer: Issuer) -> None:
     issuer.other["/token"] = lambda _: reply(401, '{"error": "invalid_client"}')
     with pytest.raises(AuthorizationError, match="does not know this client by its certificate") as raised:

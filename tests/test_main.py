@@ -32,6 +32,16 @@ def test_summary(usage: Path, capsys: Any) -> None:
     assert shown.err == ""
 
 
+def test_a_terminal_gets_no_commands_from_a_file(usage: Path, capsys: Any) -> None:
+    """U+009B begins one, as ESC [ does; U+202E turns what follows around."""
+    usage.write_text(usage.read_text().replace("UsagePoint/", "UsagePoint/\x9b2J\u202e"), encoding="utf-8")
+    assert main(["summary", str(usage)]) == 0
+    assert main(["summary", str(usage.with_name("\x1b[2J.xml"))]) == 1
+    shown = "".join(capsys.readouterr())
+    assert "?2J?" in shown
+    assert shown.replace("\n", "").isprintable()
+
+
 def test_summary_tells_of_a_wrong_clock_once(corpus: Path, capsys: Any) -> None:
     assert main(["summary", str(corpus / "files" / "eversource-gas__abridged.xml")]) == 0
     shown = capsys.readouterr()

@@ -18,7 +18,7 @@ from smd_notebook.access.custodian import origin_of
 from smd_notebook.access.failures import PROBLEMS, network_error
 from smd_notebook.access.guard import discreet
 from smd_notebook.access.redact import redact
-from smd_notebook.access.replies import retry_after_of
+from smd_notebook.access.replies import ID, retry_after_of
 from smd_notebook.access.transport import OriginAdapter
 from smd_notebook.errors import ConfigurationError, SmdError
 from smd_notebook.espi.resources import Secret
@@ -162,7 +162,8 @@ class Guarded(Conversation):
         for one in (found, *found.history):  # whoever prints or keeps the reply keeps no token
             one.request.headers.pop("Authorization", None)
         where = urlsplit(found.url)._replace(query="", fragment="").geturl()
-        who = found.headers.get("x-fapi-interaction-id") or found.request.headers.get("x-fapi-interaction-id", "")
+        said = found.headers.get("x-fapi-interaction-id", "")
+        who = said if ID.fullmatch(said) else found.request.headers.get("x-fapi-interaction-id", "")
         seconds = time.monotonic() - begun
         _log.info("%s %s %d in %.3f s, interaction %s", verb, redact(where), found.status_code, seconds, redact(who))
         return found

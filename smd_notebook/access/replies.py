@@ -31,10 +31,11 @@ from smd_notebook.errors import (
 )
 from smd_notebook.espi.resources import Secret, parse
 
-__all__ = ["TokenReply", "ids_of", "is_page", "refusal", "retry_after_of", "token_reply"]
+__all__ = ["ID", "TokenReply", "ids_of", "is_page", "refusal", "retry_after_of", "token_reply"]
 
 _TOKEN = re.compile(r"[\x21-\x7e]+")
-_ID = re.compile(r"[\w.:/+=-]{1,80}", re.ASCII)
+#: What numbers of a request look like; anything else that a server sends as one is not shown.
+ID = re.compile(r"[\w.:/+=-]{1,80}", re.ASCII)
 #: How a page begins, behind comments; each of these ends where it first can, or there would be endless ways to read them.
 _PAGE = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:<!--(?:(?!-->).)*-->\s*)*<(?:!doctype\s+html|html)\b",
@@ -102,7 +103,7 @@ def ids_of(headers: Mapping[str, str]) -> dict[str, str]:
     headers : mapping of str to str
         Those of the reply.
     """
-    return {name.lower(): value for name, value in headers.items() if name.lower().startswith("x-tra") and _ID.fullmatch(value)}
+    return {name.lower(): value for name, value in headers.items() if name.lower().startswith("x-tra") and ID.fullmatch(value)}
 
 
 def retry_after_of(headers: Mapping[str, str]) -> float | None:
