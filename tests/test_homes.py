@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -284,6 +285,24 @@ def test_a_full_disk_costs_what_was_not_finished_yet(tmp_path: Path, thirteen: s
         patch.setattr("pyarrow.parquet.write_table", no_room)
         with pytest.raises(ConfigurationError, match="'files' cannot be written"):
             thirteen.to_parquet(tmp_path / "files", progress=False)
+
+
+@pytest.mark.parametrize("left", ["nothing", "an empty file"])
+def test_a_store_that_lost_files_is_refused(tmp_path: Path, thirteen: smd.Cohort, left: str) -> None:
+    whole = thirteen._store.path
+    chunks = [one for one in files_in(whole) if re.search("(value|quality|sources)/c/", one)]
+    assert len(chunks) == 2 * 4 + 1  # of each of four kinds of meters ten or less, and the list of sources
+    for number, name in enumerate([*chunks, "gas-delivered-1D/y2025/value/zarr.json"]):
+        path = tmp_path / f"{number}.zarr"
+        shutil.copytree(whole, path, copy_function=os.link)
+        (path / name).unlink()
+        if left != "nothing":
+            (path / name).touch()
+        with pytest.raises(ReadError, match="sources/c" if name.startswith("sources") else re.escape(name)):
+            smd.Cohort(path)
+    with pytest.raises(ReadError, match="1 of its files is gone"):
+        cohort_of([home(1)], path)
+    assert len(smd.Cohort(whole)) == len(thirteen)
 
 
 def test_what_an_unfinished_run_wrote_is_nobody_elses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

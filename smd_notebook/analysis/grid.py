@@ -14,11 +14,13 @@ from smd_notebook.errors import Finding
 from smd_notebook.espi.model import MISSING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     Ints = NDArray[np.int64]
 
-__all__ = ["Kind", "Row", "edges_of_year", "most_common", "row_of"]
+__all__ = ["Kind", "Row", "Year", "edges_of_year", "most_common", "row_of", "table_name"]
 
 _DAY = 86_400  # s
 
@@ -60,6 +62,19 @@ class Row:
     n: int
     covered: int
     digest: str
+
+
+def table_name(kind: Kind, taken: Iterable[str]) -> str:
+    """Return a table's name, such as ``electricity-delivered-15min``, numbered where there are several such."""
+    length = next(
+        f"{kind.step // size}{unit}" for size, unit in ((86_400, "D"), (3600, "h"), (60, "min"), (1, "s")) if not kind.step % size
+    )
+    parts = [kind.service or "unknown", *([kind.measure] if kind.measure not in ("energy", "volume") else []), kind.flow, length]
+    stem, names = "-".join(parts), set(taken)
+    number = 1
+    while (f"{stem}-{number}" if number > 1 else stem) in names:
+        number += 1
+    return f"{stem}-{number}" if number > 1 else stem
 
 
 def most_common(lengths: Ints) -> int:

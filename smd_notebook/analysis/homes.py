@@ -13,6 +13,7 @@ import pandas as pd
 
 from smd_notebook.analysis.bins import resample
 from smd_notebook.analysis.homearrays import Arrays
+from smd_notebook.analysis.homecheck import check_files
 from smd_notebook.analysis.homefiles import folder_of
 from smd_notebook.analysis.homerows import applied, bins_to_add, gathered, groups_of, joined, meters_of, tidy_rows
 from smd_notebook.analysis.homestore import Store, exported
@@ -59,6 +60,8 @@ class Cohort(Arrays):
     ------
     ConfigurationError
         Where there is no such store, or zarr is not installed.
+    ReadError
+        Where files of the store are gone: their values would read as missing.
 
     Examples
     --------
@@ -71,6 +74,7 @@ class Cohort(Arrays):
 
     def __init__(self, store: str | PathLike[str]) -> None:
         self._store = Store(Path(store))
+        check_files(self._store)
         self.meters = meters_of(self._store)
 
     @classmethod
@@ -117,7 +121,7 @@ class Cohort(Arrays):
             or `processes` is none, another process writes into the store, or a source is in it that was read with another clock, tz or
             dialect.
         ReadError
-            If there are no sources.
+            If there are no sources, or the store has lost files.
         TimeZoneError
             If `tz` is no IANA name.
         FindingError
@@ -147,6 +151,7 @@ class Cohort(Arrays):
         with writing(Path(store)):
             with saved():
                 target = Store(Path(store), create=True)
+            check_files(target)
             if target.records:
                 hashes = [one for part in in_order(fingerprints, ((some,) for some in tens(given)), **work) for one in part]
                 given = _unread(given, hashes, target, options)

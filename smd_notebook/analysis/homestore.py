@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
-from smd_notebook.analysis.grid import Kind, edges_of_year
+from smd_notebook.analysis.grid import Kind, Year, edges_of_year, table_name
 from smd_notebook.analysis.homefiles import folder_of, write_meter
 from smd_notebook.analysis.intake import Home
 from smd_notebook.analysis.repeats import copied, like, repeated
 from smd_notebook.datasets import METHODS, cf_unit
-from smd_notebook.errors import ConfigurationError, Finding, needs
+from smd_notebook.errors import ConfigurationError, Finding, ReadError, needs
 from smd_notebook.espi.model import MISSING, MISSING_SMALL
 
 if TYPE_CHECKING:
@@ -28,13 +28,15 @@ if TYPE_CHECKING:
 
     Ints = NDArray[np.int64]
 
-__all__ = ["BATCH", "Store", "exported", "opened"]
+__all__ = ["BATCH", "DAMAGED", "Store", "exported", "opened"]
 
 #: Meters in a chunk, and sources that are finished together.
 BATCH = 10
 #: Rows by which tables grow, and records in a chunk.
 GROWTH = 100
 _FORMAT = "smd_notebook cohort 1"
+#: What to do about a store that is not whole.
+DAMAGED = "Copy the store again from where it is whole, or read the sources into another one. What is left: xarray.open_zarr, with gaps."
 _TIME = "seconds since 1970-01-01"
 
 
@@ -62,6 +64,8 @@ class Store:
     ------
     ConfigurationError
         Where zarr is not installed, there is no store, or it is something else.
+    ReadError
+        Where its list of sources is damaged.
     """
 
     def __init__(self, path: str | Path, *, create: bool = False) -> None:
@@ -87,10 +91,13 @@ class Store:
         if made != _FORMAT:
             raise ConfigurationError(f"{self.path.name!r} is a Zarr store, and no cohort's", hint="Name another folder.")
         self.records: list[dict[str, Any]] = []
-        for text in self.root["sources"][:].tolist():
-            if not text:
-                break  # the run was killed here
-            self.records.append(json.loads(text))
+        try:
+            for text in self.root["sources"][:].tolist():
+                if not text:
+                    break  # the run was killed here
+                self.records.append(json.loads(text))
+        except (KeyError, RuntimeError, ValueError):
+            raise ReadError("its list of sources, below sources/c, is damaged", source=self.path.name, hint=DAMAGED) from None
 
     # -- what is there -----------------------------------------------------------------------------------------------------------------
 
@@ -213,7 +220,7 @@ class Store:
             if copy:
                 record["findings"] = [copied(home.source, hashes[home.sha256])]
             for row in home.rows if not copy else ():
-                table = names.setdefault(row.kind, _name(row.kind, names.values()))
+                table = names.setdefault(row.kind, table_name(row.kind, names.values()))
                 if (table, row.usage_point, row.channel) in points:
                     record["findings"].append(repeated(home.source, row.channel, changed=home.source in before))
                     continue
@@ -227,7 +234,7 @@ class Store:
                 record["meters"].append(
                     {"table": table, "kind": list(row.kind), "row": place, "usage_point": row.usage_point, "channel": row.channel}
                     | {"years": [one.year for one in row.years], "first": row.first, "last": row.last, "n": row.n, "covered": row.covered}
-                    | {"digest": row.digest}
+                    | {"digest": row.digest, "counts": [_counts(one) for one in row.years]}
                 )
             if not _failed(record):
                 hashes.setdefault(home.sha256, home.source)
@@ -335,7 +342,7 @@ class Store:
             self.__dict__.pop(name, None)
 
     def finish(self) -> None:
-        """Make all years of a table as long as it is, and write what xarray labels the meters by."""
+        """Make all years of a table as long as it is, and write what xarray labels the meters by, and how many sources there are."""
         sizes = self._state().sizes
         labels: dict[str, dict[str, list[Any]]] = {}
         for record in self.records:
@@ -355,6 +362,7 @@ class Store:
                     array = self._array(year, name, (len(values),), (1000,), known[0], ("meter",), known[1])
                     array[:] = np.array(values, dtype=known[2])
                 year.attrs["coordinates"] = " ".join(columns)
+        self.root.attrs["sources"] = len(self.records)
 
 
 def exported(path: str, folder: Path, table: str, rows: list[dict[str, Any]]) -> None:
@@ -379,18 +387,10 @@ def _opened(path: str, *_: int) -> Store:
     return Store(path)
 
 
+def _counts(year: Year) -> list[int]:
+    """Return how many values and qualities there are."""
+    return [int((year.value != MISSING).sum()), int((year.quality != MISSING_SMALL).sum())]
+
+
 def _failed(record: dict[str, Any]) -> bool:
     return any(one["code"] == "source-failed" for one in record["findings"])
-
-
-def _name(kind: Kind, taken: Iterable[str]) -> str:
-    """Return a table's name, such as ``electricity-delivered-15min``, numbered where there are several such."""
-    length = next(
-        f"{kind.step // size}{unit}" for size, unit in ((86_400, "D"), (3600, "h"), (60, "min"), (1, "s")) if not kind.step % size
-    )
-    parts = [kind.service or "unknown", *([kind.measure] if kind.measure not in ("energy", "volume") else []), kind.flow, length]
-    stem, names = "-".join(parts), set(taken)
-    number = 1
-    while (f"{stem}-{number}" if number > 1 else stem) in names:
-        number += 1
-    return f"{stem}-{number}" if number > 1 else stem

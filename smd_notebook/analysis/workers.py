@@ -147,12 +147,12 @@ def writing(path: Path) -> Iterator[None]:
     if not os.access(path.parent, os.W_OK):  # then there is nothing to write, or it fails anyhow
         yield
         return
-    try:
-        with on_disk(path, "Make room, or name another store."):
+    with on_disk(path, "Make room, or name another store."):
+        try:
             lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=0).acquire()
-    except Timeout:
-        hint = "Wait until it ends, and run this again: what it has read is not read again."
-        raise ConfigurationError(f"another process is reading homes into {path.name!r}", hint=hint) from None
+        except Timeout:
+            hint = "Wait until it ends, and run this again: what it has read is not read again."
+            raise ConfigurationError(f"another process is reading homes into {path.name!r}", hint=hint) from None
     with lock:
         yield
 
