@@ -39,7 +39,7 @@ STATES = {
 }
 EVENTS = {
     "Configured": flow.Configured(),
-    "Misconfigured": flow.Misconfigured((P,)),
+    "Misconfigured": flow.Misconfigured(P),
     "Checked": flow.Checked(),
     "CheckFailed": flow.CheckFailed("offline", P),
     "Start": flow.Start(TOKEN, 0.0, "FB=4"),

@@ -109,8 +109,8 @@ def step(state: State, event: Event) -> Next:
             return _restart(state)
         case Unconfigured(), Configured():
             return Checking(), (Check(),)
-        case Unconfigured(), Misconfigured(problems):
-            return Unconfigured(problems), ()
+        case Unconfigured(), Misconfigured(problem):
+            return Unconfigured(problem), ()
         case Checking(), Checked():
             return Ready(), ()
         case Checking(), CheckFailed(kind, problem):

@@ -101,9 +101,9 @@ class Grant:
 
 @dataclass(frozen=True)
 class Unconfigured:
-    """Credentials or settings are missing; `problems` says which."""
+    """Credentials or settings are missing; `problem` says what is wanted first."""
 
-    problems: tuple[Problem, ...] = ()
+    problem: Problem | None = None
 
 
 @dataclass(frozen=True)
@@ -241,7 +241,7 @@ class Configured:
 class Misconfigured:
     """They are not, or not all."""
 
-    problems: tuple[Problem, ...]
+    problem: Problem
 
 
 @dataclass(frozen=True)

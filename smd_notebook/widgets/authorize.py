@@ -264,7 +264,7 @@ class Authorize:
     def _configured(self) -> Event:
         """Tell whether the client has what a consent needs; whoever has no redirect address may be a Self Access user."""
         lacks = self._lacks()
-        return Misconfigured((self._problem(lacks),)) if lacks and self._asks() else Configured()
+        return Misconfigured(self._problem(lacks)) if lacks and self._asks() else Configured()
 
     def _lacks(self) -> ConfigurationError | None:
         try:
@@ -413,7 +413,7 @@ class Authorize:
         """Return the error that the state stands for."""
         if isinstance(self._state, Revoked):
             return RevokedError("the authorization was revoked", hint="Only the customer can grant it again.")
-        problem = next(iter(getattr(self._state, "problems", ())), None) or getattr(self._state, "problem", None)
+        problem = getattr(self._state, "problem", None)
         if problem is None:
             if self.bulk_id is not None:
                 return AuthorizationError(

@@ -114,8 +114,7 @@ def shown(state: State, around: Around) -> dict[str, Any]:
     view: dict[str, Any] = {"title": f"Authorization by a customer of {who}", "state": NAMES[type(state)], "busy": False}
     view |= _body(state, around, who)
     problem = around.trouble or getattr(state, "problem", None)
-    problems = [problem] if problem else list(getattr(state, "problems", ()))
-    view["problem"] = [line for one in problems for line in said(one)]
+    view["problem"] = said(problem) if problem else []
     return view
 
 

@@ -138,7 +138,7 @@ problem = stations.Problem(
     (("correlation id", "0123456789abcdef0123456789abcdef0123456789abcdef"),),
 )
 given = {
-    "problem": problem, "problems": (problem, problem), "grant": stations.Grant("1"), "kind": "certificate",
+    "problem": problem, "grant": stations.Grant("1"), "kind": "certificate",
     "token": Secret("x"), "code": Secret("x"), "deadline": 4e9, "subscription": "1",
 }
 states = {name: kind(**{one.name: given[one.name] for one in fields(kind) if one.name in given}) for kind, name in NAMES.items()}
