@@ -434,7 +434,10 @@ class Feed:
         return datatree(self._resolved[0], self.document)
 
     def to_csv(self, path: str | Path) -> None:
-        """Write the tidy frame as CSV, with `start_utc` and `end_utc` as ISO 8601 with a Z; `smd_notebook.read_tidy` reads it back."""
+        """Write the tidy frame as CSV, with `start_utc` and `end_utc` as ISO 8601 with a Z; `smd_notebook.read_tidy` reads it back.
+
+        It warns where a name would be a formula in a spreadsheet; in the file it stands as it is.
+        """
         from smd_notebook.tables import write_csv
 
         write_csv(self.tidy(), path)

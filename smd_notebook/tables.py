@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from smd_notebook.errors import NotEspiError, ReadError, SmdError, needs
+from smd_notebook.errors import NotEspiError, ReadError, SmdError, needs, warn
 from smd_notebook.frames import TIDY_COLUMNS, categories_of
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ __all__ = ["FILE_COLUMNS", "NO_POINT", "read_tidy", "write_csv", "write_parquet"
 FILE_COLUMNS = tuple({"start": "start_utc", "end": "end_utc", "duration": "duration_s"}.get(name, name) for name in TIDY_COLUMNS)
 #: What a folder of a usage point without a name is called, as Hive has it.
 NO_POINT = "__HIVE_DEFAULT_PARTITION__"
+#: Columns of texts that a utility chose, and with what they begin where a spreadsheet takes them for formulas (OWASP, CSV injection).
+_CHOSEN, _FORMULA = ("usage_point", "channel", "tou_name"), ("=", "+", "-", "@", "\t", "\r")
 #: Columns of few texts, most of them from code lists.
 _LISTED = ["service", "measure", "flow", "zone", "unit", "quality", "currency"]
 
@@ -44,6 +46,8 @@ def _plain(frame: pd.DataFrame) -> pd.DataFrame:
 def write_csv(frame: pd.DataFrame, path: str | Path) -> None:
     """Write a tidy frame as CSV; `start_utc` and `end_utc` are ISO 8601 with a Z.
 
+    Names stand in it as they are, so that every program reads the same ones: of those that a spreadsheet would take for formulas it warns.
+
     Parameters
     ----------
     frame : DataFrame
@@ -52,6 +56,9 @@ def write_csv(frame: pd.DataFrame, path: str | Path) -> None:
         Where to; a name that ends in .gz or .zip is compressed.
     """
     plain = _plain(frame)
+    for name in _CHOSEN:
+        if any(str(text).startswith(_FORMULA) for text in plain[name].dropna().unique()):
+            warn(f"what begins like a formula is in the column {name}: in a spreadsheet import it as text, do not open the file")
     for name in ("start_utc", "end_utc"):
         plain[name] = plain[name].dt.strftime("%Y-%m-%dT%H:%M:%SZ")
     plain.to_csv(path, index=False)

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 import smd_notebook as smd
-from smd_notebook.errors import NotEspiError, ReadError
+from smd_notebook.errors import NotEspiError, ReadError, SmdWarning
+from smd_notebook.tables import write_csv
 from tests.build import (
     ENERGY,
     START,
@@ -94,6 +95,7 @@ def test_what_is_written_reads_back_the_same(name: str, ending: str, tmp_path: P
         assert gzip.decompress(path.read_bytes()).startswith(b"usage_point,channel,")
 
 
+@pytest.mark.filterwarnings("ignore:what begins like a formula")
 @given(parts())
 @settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow])
 def test_made_up_feeds_read_back_the_same(made: Parts) -> None:
@@ -119,6 +121,17 @@ def test_a_file_is_plain_to_read(tmp_path: Path) -> None:
     )
     point = "espi/UsagePoint/1,electricity delivered,electricity,energy,delivered,America/Los_Angeles"
     assert row == f"{point},2024-11-03T09:00:00Z,2024-11-03T10:00:00Z,3600,0.3,Wh,validated,,,,,0.012,"
+
+
+@pytest.mark.parametrize("name", ["usage_point", "tou_name"])
+def test_what_a_spreadsheet_takes_for_a_formula_is_told_and_stays(name: str, tmp_path: Path) -> None:
+    frame = smd.read(small().encode(), clock="utc").tidy()
+    frame[name] = pd.Series(["plain", '=HYPERLINK("https://elsewhere.invalid")'], dtype="str")
+    with pytest.warns(SmdWarning, match=f"formula is in the column {name}") as told:
+        write_csv(frame, tmp_path / "a.csv")
+    assert len(told) == 1
+    assert "elsewhere" not in str(told[0].message)
+    assert_same(smd.read_tidy(tmp_path / "a.csv"), frame)
 
 
 # -- another engine ------------------------------------------------------------------------------------------------------------------------
