@@ -58,6 +58,7 @@ CODES = (
     "spike-candidate",
     "stale",
     "start-floored",
+    "step-changed",
     "summed",
     "table-left-out",
     "time-implausible",

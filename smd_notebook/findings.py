@@ -157,6 +157,7 @@ def in_frame(channels: list[Rows]) -> Iterator[Finding]:
         yield from values.qualities(written)
         yield from values.units(written)
     yield from totals.demands(channels)
+    yield from times.successions([rows.with_length() for rows in channels if rows.measure != "register"])
 
 
 def in_feed(document: Document, frame: pd.DataFrame, bills: pd.DataFrame) -> Iterator[Finding]:

@@ -414,6 +414,23 @@ def test_directions_of_flow(code: int, uom: int, flow: str, told: bool) -> None:
     assert ("flow-other" in set(feed.findings["code"])) == told
 
 
+def test_a_channel_that_goes_on_in_another_step() -> None:
+    """Hours until the meter is exchanged at 13:00, quarter hours from then on; and the same under one label, as is said."""
+    hourly = regular("2024-02-27", 37, noise(37), length="1h", channel="old")
+    finer = regular("2024-02-28 13:00", 44, noise(44), channel="new")
+    found = smd.check(pd.concat([hourly, finer], ignore_index=True)).query("code == 'step-changed'")
+    assert found[["channel", "n", "message"]].values.tolist() == [["new", 44, "it goes on from 'old', in steps of 15 min instead of 1 h"]]
+    assert "replace('old', 'new')" in found["suggestion"].item()
+    one = pd.concat([hourly, finer], ignore_index=True)
+    one["channel"] = one["channel"].replace("old", "new")
+    assert smd.check(one).empty
+    days = smd.resample(one, "1D")
+    assert days["coverage"].tolist() == [1, 1]
+    assert days["value"].sum() == pytest.approx(noise(37).sum() + noise(44).sum(), rel=1e-12)
+    for unlike in (finer.assign(flow="received"), finer.assign(usage_point="2"), hourly.assign(channel="new")):
+        assert "step-changed" not in set(smd.check(pd.concat([hourly, unlike], ignore_index=True))["code"])
+
+
 def test_energy_and_demand() -> None:
     energy = regular("2024-01-01", 96, noise(96))
     power = regular("2024-01-01", 96, noise(96) * 4, unit="W", measure="power", channel="power")

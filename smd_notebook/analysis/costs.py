@@ -266,7 +266,10 @@ def points_of(frame: pd.DataFrame) -> dict[str, dict[str, Channel]]:
         known = points.setdefault(str(head["usage_point"]), {})
         if flow in known:
             text = f"a usage point has several channels of one flow, such as {str(head['channel'])!r}"
-            raise ConfigurationError(text, hint="Choose one of each first: feed.select(channel=[...]).")
+            hint = (
+                "Choose one of each first: feed.select(channel=[...]). If one goes on from the other, give them one label (step-changed)."
+            )
+            raise ConfigurationError(text, hint=hint)
         known[flow] = one, head, factor
     billed = {point: known for point, known in points.items() if "import" in known}
     if not billed:

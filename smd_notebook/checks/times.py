@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,7 +12,7 @@ import numpy as np
 from smd_notebook.checks.rows import DAY, HOUR, SECOND, Ints, Rows, commonest, hours, seconds, step_days
 from smd_notebook.errors import Finding
 
-__all__ = ["distinct", "duplicates", "edge_days", "gaps", "holes", "off_grid", "overlaps", "untimed"]
+__all__ = ["distinct", "duplicates", "edge_days", "gaps", "holes", "off_grid", "overlaps", "successions", "untimed"]
 
 #: All offsets of clocks from UTC are multiples of this [us].
 _QUARTER = 900 * SECOND
@@ -201,6 +201,23 @@ def edge_days(rows: Rows) -> Iterator[Finding]:
             text = f"the {name} local day lacks {hours((stop - start) * SECOND)} at its {where}"
             hint = "Leave it out of what is counted by day, or ask for min_coverage."
             yield Finding("edge-day", "info", text, hint, channel=rows.label, start=start, end=stop, value=(stop - start) / 3600)
+
+
+def successions(channels: Sequence[Rows]) -> Iterator[Finding]:
+    """Tell of a channel that goes on where another of its kind ended within a day, in another step: the meter was exchanged or set anew."""
+    spans = [(rows, commonest(rows.length), int(rows.end.max())) for rows in channels if len(rows)]
+    for rows, step, _ in spans:
+        for other, before, end in spans:
+            alike = all(getattr(rows, name) == getattr(other, name) for name in ("usage_point", "service", "measure", "flow", "unit"))
+            if not alike or step == before or not 0 <= int(rows.start[0]) - end <= DAY:
+                continue
+            text = f"it goes on from {other.label!r}, in steps of {hours(step)} instead of {hours(before)}"
+            hint = (
+                f"Where days and bills shall span the change, give both one label: frame = feed.tidy(); "
+                f"frame['channel'] = frame['channel'].replace({other.label!r}, {rows.label!r})."
+            )
+            where = seconds(end)
+            yield Finding("step-changed", "info", text, hint, channel=rows.label, n=len(rows), start=where, end=seconds(int(rows.start[0])))
 
 
 def _midnight(second: int, zone: ZoneInfo, later: int) -> int:
