@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -64,8 +64,16 @@ def midnight(at: float, zone: str | None) -> int:
     >>> midnight(1735732800, "America/Los_Angeles"), midnight(1735732800, None)
     (1735718400, 1735689600)
     """
-    place = ZoneInfo(zone) if zone else UTC
-    return int(datetime.combine(datetime.fromtimestamp(at, place), datetime.min.time(), place).timestamp())
+    place = _place(zone)
+    return _begins(datetime.fromtimestamp(at, place).date(), place)
+
+
+def _begins(day: date, place: tzinfo) -> int:
+    return int(datetime.combine(day, datetime.min.time(), place).timestamp())
+
+
+def _place(zone: str | None) -> tzinfo:
+    return ZoneInfo(zone) if zone else UTC
 
 
 def chunks(window: Window, days: int, zone: str | None) -> list[Window]:
@@ -86,10 +94,10 @@ def chunks(window: Window, days: int, zone: str | None) -> list[Window]:
     [(0, 86400), (86400, 172800), (172800, 216000)]
     """
     start, end = window
-    place = ZoneInfo(zone) if zone else UTC
+    place = _place(zone)
     first = datetime.fromtimestamp(start, place).date()
     cuts, number = [start], 1
-    while (cut := int(datetime.combine(first + timedelta(days * number), datetime.min.time(), place).timestamp())) < end:
+    while (cut := _begins(first + timedelta(days * number), place)) < end:
         cuts.append(cut)
         number += 1
     return list(zip(cuts, [*cuts[1:], end], strict=True)) if start < end else []
@@ -124,7 +132,7 @@ def parameters(custodian: Custodian, window: Window) -> dict[str, str]:
     if custodian.window == "iso":
         return {earliest: stamp(low), latest: stamp(high)}
     if custodian.window == "date":
-        place = ZoneInfo(custodian.zone) if custodian.zone else UTC
+        place = _place(custodian.zone)
         return {name: f"{datetime.fromtimestamp(at, place):%Y-%m-%d}" for name, at in ((earliest, low), (latest, high))}
     return {earliest: str(low), latest: str(high)}
 
