@@ -21,11 +21,8 @@ from smd_notebook.espi.model import LATEST, MISSING, Block, Channel, Column
 from smd_notebook.offsets import Flags, offsets_at, standard_offset, transitions, undo
 from smd_notebook.shapes import shape_of
 
-__all__ = ["HYPOTHESES", "Verdict", "by_source", "diagnose", "plausible"]
+__all__ = ["Verdict", "by_source", "diagnose", "plausible"]
 
-#: How the clock may have been written: right, as local wall-clock or standard time labelled UTC, by another zone's rules (``as:ZONE``),
-#: or not at all: the time of the download.
-HYPOTHESES = ("utc", "wall", "standard", "as:ZONE", "download")
 _DAY = 86_400
 #: How much clocks change by [s].
 _CHANGES = (1800, 3600)

@@ -275,8 +275,8 @@ def options_of(clock: str, tz: str | None, dialect: str | None) -> Options:
     return Options(clock, tz, dialect)
 
 
-def tens(sources: list[Source], size: int = 10) -> Iterator[list[Source]]:
-    """Yield sources some at a time."""
+def tens(sources: list[Source]) -> Iterator[list[Source]]:
+    """Yield sources ten at a time."""
     rest = iter(sources)
-    while some := list(islice(rest, size)):
+    while some := list(islice(rest, 10)):
         yield some
