@@ -15,7 +15,8 @@ from smd_notebook.espi.dialects import Dialect, dialect_named
 from smd_notebook.espi.links import find_by_links, link, point_key_of
 from smd_notebook.espi.merge import merge_documents
 from smd_notebook.espi.model import Channel, Document, UsagePoint
-from smd_notebook.espi.portal_csv import looks_like_csv, read_table
+from smd_notebook.espi.portal_csv import read_table
+from smd_notebook.espi.portal_rows import looks_like_csv
 from smd_notebook.espi.reader import looks_like_xml, read_document
 from smd_notebook.espi.source import Handle, handles
 from smd_notebook.glance import as_html, as_text
