@@ -21,6 +21,7 @@ from urllib.parse import parse_qs
 import pytest
 
 import smd_notebook as smd
+from smd_notebook.access.custodians import PGE
 from smd_notebook.access.files import locked, write_private
 from smd_notebook.access.session import Session
 from smd_notebook.access.tokens import FileStore, Key, MemoryStore, Store, Token, Tokens, default_store
@@ -199,6 +200,30 @@ def test_consents_that_are_not_there() -> None:
         tokens.access("38475")
 
 
+def test_a_custodian_of_the_same_name_gets_no_token_of_another(tmp_path: Path) -> None:
+    """Custodians are files that people hand around; what is kept is found by their names, and goes to no other server than it came from."""
+    ours, other = PGE.origins, "https://elsewhere.example"
+    store = kept(FileStore(tmp_path), replace(TOKEN, origins=ours))
+    kept(store, replace(TOKEN, kind="client", subscription=None, origins=ours, expires_at=math.inf), replace(KEY, subscription=None))
+    for changed, says in (
+        ({}, None),
+        ({"resource_endpoint": f"{other}/espi"}, "other servers"),
+        ({"token_endpoint": f"{other}/t"}, "other servers"),
+    ):
+        session = Mock(custodian=replace(PGE, name=KEY.custodian, **changed), credentials=credentials())
+        session.token_request.side_effect = Network("never sent")
+        tokens = Tokens(session, store, clock=lambda: 5.0)
+        if says is None:
+            assert tokens.access("38475").access_token == tokens.client().access_token == TOKEN.access_token
+            continue
+        for ask in (tokens.access, tokens.refresh):
+            with pytest.raises(ConfigurationError, match=says):
+                ask("38475")
+        assert not session.token_request.called
+        with pytest.raises(Network):  # a new one is asked for
+            tokens.client()
+
+
 @pytest.mark.parametrize("kind", STORES)
 def test_a_refresh_that_fails_changes_nothing(kind: str, tmp_path: Path) -> None:
     store = kept(store_of(kind, tmp_path))
@@ -255,7 +280,11 @@ def test_files_are_for_the_user_alone(tmp_path: Path) -> None:
 
 
 def test_what_goes_in_comes_out(tmp_path: Path) -> None:
-    for token in (TOKEN, replace(TOKEN, refresh_token=None, expires_at=math.inf, kind="client"), replace(TOKEN, scope="ä→")):
+    for token in (
+        TOKEN,
+        replace(TOKEN, refresh_token=None, expires_at=math.inf, kind="client"),
+        replace(TOKEN, scope="ä→", origins=("https://x:443",)),
+    ):
         store = kept(FileStore(tmp_path), token)
         assert FileStore(str(tmp_path)).get(KEY) == store.get(KEY) == token
     assert store.keys() == [KEY]
@@ -301,8 +330,10 @@ def damage(**changes: Any) -> Callable[[bytes], bytes]:
         damage(expires_at="soon"),
         damage(obtained_at=None),
         damage(scope=7),
+        damage(origins=7),
+        damage(origins=[7]),
     ],
-    ids=[str(index) for index in range(17)],
+    ids=[str(index) for index in range(19)],
 )
 def test_a_damaged_file_is_an_error_that_says_what_to_do(tmp_path: Path, how: Callable[[bytes], bytes]) -> None:
     store = kept(FileStore(tmp_path))
@@ -394,6 +425,7 @@ def test_a_consent_waits_for_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             with pytest.raises(ConfigurationError, match="read-only"):
                 client.exchange(address)
         assert client.exchange(address).id == "38475"
+        assert client.tokens.access("38475").origins == client.refresh("38475").origins == client.custodian.origins
 
 
 def test_a_folder_that_cannot_be_used(tmp_path: Path) -> None:

@@ -76,6 +76,8 @@ class Token:
         Addresses that came with it; never to be trusted with a token unless they are the custodian's.
     obtained_at : float
         When it was asked for [s since 1970-01-01T00:00Z].
+    origins : tuple of str
+        Scheme, host and port of the servers that it may be shown to: those of the custodian as it was then.
     """
 
     kind: Kind
@@ -88,6 +90,7 @@ class Token:
     authorization_uri: str | None = None
     customer_resource_uri: str | None = None
     obtained_at: float = 0.0
+    origins: tuple[str, ...] = ()
 
     def fresh(self, now: float, leeway: float = 60.0) -> bool:
         """Tell whether it opens anything at `now`; the last minute, or tenth, of its life does not count.
@@ -402,6 +405,7 @@ def _parsed(data: bytes) -> tuple[Key, Token] | None:
         for name in ("access_token", "refresh_token"):
             values[name] = Secret(values[name]) if values[name] else None
         values["expires_at"] = math.inf if values["expires_at"] is None else float(values["expires_at"])
+        values["origins"] = tuple(values.get("origins", ()))
         token: Any = Token(**values)  # of any type, as the file has it
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
@@ -410,7 +414,7 @@ def _parsed(data: bytes) -> tuple[Key, Token] | None:
     hidden = [token.access_token, token.refresh_token or Secret("")]
     whole = (
         token.kind in get_args(Kind)
-        and all(isinstance(one, str) for one in texts)
+        and all(isinstance(one, str) for one in (*texts, *token.origins))
         and all(isinstance(one, Secret) and isinstance(one.reveal(), str) for one in hidden)
         and isinstance(token.obtained_at, int | float)
         and not math.isnan(token.expires_at)

@@ -60,7 +60,7 @@ class Tokens:
         AuthorizationError, ServiceError
             Where the utility gives none.
         """
-        found = self.store.get(self._key(None))
+        found = self._kept(self._key(None))
         return found if found is not None and found.fresh(self._clock()) else self._new_client(found)
 
     def registration(self) -> Token:
@@ -100,7 +100,7 @@ class Tokens:
         kept: list[Token] = []
 
         def keep(reply: TokenReply) -> None:
-            token = _token(reply, now, self._subscription(reply))
+            token = _token(reply, now, self._subscription(reply), self.session.custodian.origins)
             key = self._key(token.subscription)
             with self.store.lock(key):
                 self.store.put(key, token)
@@ -208,8 +208,20 @@ class Tokens:
 
     # -- how they are renewed ------------------------------------------------------------------------------------------------------------
 
+    def _kept(self, key: Key) -> Token | None:
+        """Return a token that is kept under the custodian's name, if it is this custodian's: two may have one name."""
+        found, custodian = self.store.get(key), self.session.custodian
+        if found is None or not found.origins or custodian.local or set(custodian.origins) <= set(found.origins):
+            return found
+        if found.kind == "client":
+            return None
+        raise ConfigurationError(
+            f"the tokens kept under the name {custodian.name!r} came from other servers than this custodian's, which do not get them",
+            hint="Give the custodian another name. If the utility has moved, client.tokens.forget(), and ask for a new consent.",
+        )
+
     def _held(self, subscription: str) -> Token:
-        found = self.store.get(self._key(subscription))
+        found = self._kept(self._key(subscription))
         if found is None:
             self._tell("forgotten", subscription)  # by another program
             raise AuthorizationError("no consent is kept of this subscription", hint="Ask the customer: client.authorization_url().")
@@ -218,14 +230,14 @@ class Tokens:
     def _new_client(self, old: Token | None) -> Token:
         key = self._key(None)
         with self.store.lock(key):
-            found = self.store.get(key)
+            found = self._kept(key)
             if found is not None and found.fresh(self._clock()) and (old is None or found.access_token != old.access_token):
                 return found
             parameters: dict[str, str | Secret] = {"grant_type": "client_credentials"}
             if self.session.custodian.client_token_scope != "omit":
                 parameters["scope"] = self.session.custodian.client_token_scope
             now = self._clock()
-            token = _token(self.session.token_request(parameters), now, None)
+            token = _token(self.session.token_request(parameters), now, None, self.session.custodian.origins)
             self.store.put(key, token)
         return token
 
@@ -243,7 +255,7 @@ class Tokens:
         """Return the token after `old`: of all who ask at once, one goes to the utility and the others find what it brought."""
         key = self._key(old.subscription)
         with self.store.lock(key):
-            found = self.store.get(key)
+            found = self._kept(key)
             if found is None:
                 raise AuthorizationError("the consent was forgotten meanwhile", hint="Ask the customer: client.authorization_url().")
             if found.access_token != old.access_token and found.fresh(self._clock()):
@@ -258,7 +270,7 @@ class Tokens:
             kept: list[Token] = []
 
             def keep(reply: TokenReply) -> None:
-                token = _after(before, reply, now)
+                token = _after(before, reply, now, self.session.custodian.origins)
                 self.store.put(key, token)  # on the disk before anybody uses it: the old refresh token may be worth nothing now
                 kept.append(token)
 
@@ -277,7 +289,7 @@ class Tokens:
         return f"unnamed-{secrets.token_hex(4)}"
 
 
-def _token(reply: TokenReply, now: float, subscription: str | None) -> Token:
+def _token(reply: TokenReply, now: float, subscription: str | None, origins: tuple[str, ...]) -> Token:
     return Token(
         kind=reply.kind,
         access_token=reply.access_token,
@@ -289,12 +301,13 @@ def _token(reply: TokenReply, now: float, subscription: str | None) -> Token:
         authorization_uri=reply.authorization_uri,
         customer_resource_uri=reply.customer_resource_uri,
         obtained_at=now,
+        origins=origins,
     )
 
 
-def _after(old: Token, reply: TokenReply, now: float) -> Token:
+def _after(old: Token, reply: TokenReply, now: float, origins: tuple[str, ...]) -> Token:
     """Return the token of a refresh; what the reply leaves out stays as it was (RFC 6749 §6)."""
-    new = _token(reply, now, old.subscription)
+    new = _token(reply, now, old.subscription, origins)
     return replace(
         new,
         refresh_token=new.refresh_token or old.refresh_token,
