@@ -6,10 +6,12 @@ the result is an array, as ours is.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +19,13 @@ import numpy as np
 
 __all__ = ["ENGINES", "reference"]
 
-#: Anonymous memory at which an engine is stopped [GB], and time [s].
-LIMIT, PATIENCE = 8, 900
+#: Anonymous memory, and room on the disk, at which an engine is stopped [GB], and time [s].
+LIMIT, ROOM, PATIENCE = 8, 16, 900
 ZONE = "America/Los_Angeles"
 
 
 def duckdb(what: str, archive: str, out: Any, first: int) -> None:
-    """Compute with DuckDB, which may go to disk where its memory ends: at four fifths of all, as is its custom."""
+    """Compute with DuckDB, which goes to disk where its memory ends: at four fifths of all, as is its custom."""
     import duckdb as engine
 
     hours = (
@@ -39,7 +41,7 @@ def duckdb(what: str, archive: str, out: Any, first: int) -> None:
             from ({hours}) where n = 4 group by all""",
     }
     with tempfile.TemporaryDirectory(prefix="smd_bench") as folder:
-        base = engine.connect(config={"memory_limit": f"{0.8 * LIMIT}GB", "temp_directory": folder, "max_temp_directory_size": "16GB"})
+        base = engine.connect(config={"memory_limit": f"{0.8 * LIMIT}GB", "temp_directory": folder, "max_temp_directory_size": f"{ROOM}GB"})
         base.execute(f"set timezone = '{ZONE}'")
         files = f"read_parquet('{archive}/**/*.parquet', hive_partitioning = true, hive_types = {{'usage_point': varchar}})"
         base.execute(f"create view homes as select right(usage_point, 5)::int as home, start_utc, value from {files}")
@@ -100,12 +102,19 @@ def reference(engine: str, what: str, archive: Path, want: Any, first: int) -> t
         found = Path(folder, "found.npy")
         command = [sys.executable, __file__, engine, what, str(archive), str(found), repr(want.shape), str(first)]
         peak, begun = 0.0, time.monotonic()
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        environment = {**os.environ, "TMPDIR": folder}
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as run:
             while run.poll() is None:
                 peak = max(peak, _anonymous(run.pid))
-                if peak > LIMIT * 1e9 or time.monotonic() > begun + PATIENCE:
+                reasons = {
+                    f"out of memory at {LIMIT} GB": peak > LIMIT * 1e9,
+                    # DuckDB keeps to no limit of its own
+                    f"out of memory: {ROOM} GB of it are on disk": _on_disk(folder) > ROOM * 1e9,
+                    f"not done in {PATIENCE} s": time.monotonic() > begun + PATIENCE,
+                }
+                if any(reasons.values()):
                     run.kill()
-                    return f"out of memory at {LIMIT} GB" if peak > LIMIT * 1e9 else f"not done in {PATIENCE} s"
+                    return next(reason for reason, holds in reasons.items() if holds)
                 time.sleep(0.02)
             said, complaints = run.communicate()
         if run.returncode:
@@ -123,6 +132,15 @@ def _anonymous(process: int) -> float:
     except OSError:  # it has ended
         return 0
     return next((1024.0 * int(line.split()[1]) for line in lines if line.startswith("RssAnon")), 0)
+
+
+def _on_disk(folder: str) -> float:
+    """Return how much the files in a folder take [bytes]."""
+    sizes = 0.0
+    for file in Path(folder).rglob("*"):
+        with suppress(FileNotFoundError):
+            sizes += file.stat().st_blocks * 512.0
+    return sizes
 
 
 if __name__ == "__main__":
