@@ -88,8 +88,8 @@ ANALYSES: dict[str, Callable[..., pd.DataFrame]] = {
     "publish": lambda homes, **where: homes.publish("1W", customers="non-residential", **where),
     "coincidence": lambda homes, **where: homes.coincidence("1h", **where),
 }
-#: By arrays, twice over the meters, and by homes; each costs the start of a cluster.
-EVERY_DAY = ("profile", "coincidence_curve", "compare_tariffs")
+#: Each costs the start of a cluster.
+EVERY_DAY = ("profile",)
 
 
 @pytest.mark.usefixtures("killing")

@@ -70,6 +70,7 @@ def test_workers_that_always_die_are_an_error() -> None:
         list(in_order(die, ((number,) for number in range(3)), processes=2))
 
 
+@pytest.mark.prove  # as `test_cluster` does with homes
 def test_a_cluster_whose_worker_is_killed(tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed")
     options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "silence_logs": 50}
