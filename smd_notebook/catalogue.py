@@ -69,6 +69,7 @@ CODES = (
     "undeclared-prefix",
     "unit-service",
     "unit-unknown",
+    "zero-length",
     "zero-run",
     "zone-ambiguous",
     "zone-assumed",

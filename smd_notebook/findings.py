@@ -148,6 +148,7 @@ def in_frame(channels: list[Rows]) -> Iterator[Finding]:
     for written in channels:
         yield from times.untimed(written)
         yield from times.duplicates(written)
+        yield from times.lengthless(written)
         rows = times.distinct(written.with_length())
         if len(rows):
             for checked in (times.gaps, times.overlaps, times.off_grid, times.edge_days):

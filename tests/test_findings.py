@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import smd_notebook as smd
-from smd_notebook.errors import ConfigurationError, Finding, TimeZoneError
+from smd_notebook.errors import ConfigurationError, Finding, SmdError, TimeZoneError
 from smd_notebook.findings import FINDING_COLUMNS, as_frame
 
 from .build import (
@@ -108,7 +108,7 @@ def test_intervals_a_second_short_and_of_no_length() -> None:
     values = np.random.default_rng(1).uniform(1, 2, 96)
     assert smd.check(regular("2024-01-01", 96, values).assign(end=lambda frame: frame["end"] - pd.Timedelta("1s"))).empty
     none = regular("2024-01-01", 96, values).assign(end=lambda frame: frame["start"])
-    assert smd.check(none).empty
+    assert codes(smd.check(none)) == {"zero-length": 1}  # and not a gap behind each
 
 
 # The damage of issue 4 --------------------------------------------------------------------------------------------------------------
@@ -429,6 +429,24 @@ def test_a_channel_that_goes_on_in_another_step() -> None:
     assert days["value"].sum() == pytest.approx(noise(37).sum() + noise(44).sum(), rel=1e-12)
     for unlike in (finer.assign(flow="received"), finer.assign(usage_point="2"), hourly.assign(channel="new")):
         assert "step-changed" not in set(smd.check(pd.concat([hourly, unlike], ignore_index=True))["code"])
+
+
+def test_energy_without_a_length_is_told() -> None:
+    """The hour that comes twice, as some write it: once with no length at all."""
+    frame = regular("2024-11-03", 25, noise(25), length="1h")
+    frame.loc[2, "end"] = frame.loc[2, "start"]
+    frame.loc[9, ["end", "value"]] = [frame.loc[9, "start"], 0.0]  # holds nothing, so nothing is lost
+    told = only(smd.check(frame), "zero-length")
+    assert (told["severity"].item(), told["n"].item(), told["start"].item()) == ("error", 1, frame["start"][2])
+    with pytest.raises(SmdError, match="1 interval"):
+        smd.resample(frame, "1D")
+    assert "zero-length" not in codes(smd.check(frame.assign(measure="register", end=frame["start"])))
+
+
+@pytest.mark.parametrize(("late", "helps"), [("00:00:01", True), ("00:07:00", False)])
+def test_floored_starts_are_named_where_they_help(late: str, helps: bool) -> None:
+    found = smd.check(regular(f"2024-01-01 {late}", 96, noise(96)))
+    assert ("floor_starts" in only(found, "off-grid")["suggestion"].item()) == helps
 
 
 def test_energy_and_demand() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from smd_notebook.checks.rows import DAY, HOUR, SECOND, Ints, Rows, commonest, hours, seconds, step_days
 from smd_notebook.errors import Finding
 
-__all__ = ["distinct", "duplicates", "edge_days", "gaps", "holes", "off_grid", "overlaps", "successions", "untimed"]
+__all__ = ["distinct", "duplicates", "edge_days", "gaps", "holes", "lengthless", "off_grid", "overlaps", "successions", "untimed"]
 
 #: All offsets of clocks from UTC are multiples of this [us].
 _QUARTER = 900 * SECOND
@@ -28,6 +28,15 @@ def untimed(rows: Rows) -> Iterator[Finding]:
     if not rows.zone:
         text = "nothing says in which time zone it is; days are taken to be those of UTC"
         yield Finding("zone-unknown", "warning", text, "Name it in the column zone.", channel=rows.label)
+
+
+def lengthless(rows: Rows) -> Iterator[Finding]:
+    """Tell of intervals that hold something and have no length; a register is read at a moment, and has none."""
+    none = (rows.length <= 0) & ~np.isnan(rows.value) & (rows.value != 0)
+    if none.any() and rows.measure != "register":
+        text = "intervals hold something and have no length, so that there is no time to give it to"
+        hint = "smd.read(..., clock='auto') takes the step where that is proved; else bins are refused until you leave them out."
+        yield Finding("zero-length", "error", text, hint, channel=rows.label, **_span(rows, none))
 
 
 # -- duplicates ------------------------------------------------------------------------------------------------------------------------
@@ -174,15 +183,9 @@ def off_grid(rows: Rows) -> Iterator[Finding]:
         text = f"intervals do not begin on the step of {hours(usual)}, most of them {hours(late)} after it"
         if usual > HOUR:
             text = f"intervals do not begin on a quarter hour of the clock, most of them {hours(late)} after one"
-        yield Finding(
-            "off-grid",
-            "info",
-            text,
-            "Bins take their share of each interval, so that sums are right; smd.read(..., floor_starts=True) puts them on the grid.",
-            channel=rows.label,
-            **_span(rows, off > 0),
-            value=late / SECOND,
-        )
+        hint = "Bins take their share of each interval, so that sums are right"
+        hint += "; smd.read(..., floor_starts=True) puts them on the grid." if late == SECOND else "."
+        yield Finding("off-grid", "info", text, hint, channel=rows.label, **_span(rows, off > 0), value=late / SECOND)
 
 
 # -- edges -----------------------------------------------------------------------------------------------------------------------------
