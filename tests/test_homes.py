@@ -449,6 +449,23 @@ def test_one_bad_file_is_a_finding(tmp_path: Path) -> None:
     assert "a.xml" in set(cohort.meters["source"])
 
 
+def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    """A folder for each home, as people keep downloads: one that fails must not pass for another that was read."""
+    folder = tmp_path / "in"
+    for name, number in (("Ann", 1), ("Bob", 2), ("Eve", None)):
+        (folder / name).mkdir(parents=True)
+        if number is None:
+            (folder / name / "usage.xml").write_text("<feed>")
+        else:
+            home(number).select(end="2025-10-27").to_espi(folder / name / "usage.xml")
+    home(3).select(end="2025-10-27").to_espi(folder / "other.xml")
+    for number, sources in enumerate((folder, f"{folder}/**/*.xml", [*folder.glob("*/usage.xml"), folder / "other.xml"])):
+        with pytest.warns(SmdWarning, match="1 of 4 sources could not be read"):
+            cohort = cohort_of(sources, tmp_path / f"{number}.zarr")
+        assert set(cohort.meters["source"]) == {"Ann/usage.xml", "Bob/usage.xml", "other.xml"}
+        assert cohort.findings[["code", "source"]].to_numpy().tolist() == [["source-failed", "Eve/usage.xml"]]
+
+
 def test_under_strict_findings_are_errors_once_all_is_stored(tmp_path: Path) -> None:
     with smd.strict("source-failed"), pytest.raises(FindingError, match="source-failed"):
         cohort_of([home(1), b"<feed>"], tmp_path / "homes.zarr")

@@ -144,7 +144,22 @@ def sources_of(given: Any) -> list[Source]:
     found = list(_expanded(given, "source"))
     if not found:
         raise ReadError("there is nothing to read", hint=_TAKES)
-    return found
+    return _told_apart(found)
+
+
+def _told_apart(sources: list[Source]) -> list[Source]:
+    """Return files of one name, as where each home has a folder of its own, under as much of their paths as they do not share."""
+    paths: dict[str, list[Path]] = {}
+    for source in sources:
+        if isinstance(source.what, str):
+            paths.setdefault(source.name, []).append(Path(source.what).absolute())
+    shared = {name: os.path.commonpath([one.parent for one in some]) for name, some in paths.items() if len(set(some)) > 1}
+    return [
+        replace(one, name=Path(one.what).absolute().relative_to(shared[one.name]).as_posix())
+        if one.name in shared and not one.named
+        else one
+        for one in sources
+    ]
 
 
 def _expanded(given: Any, name: str) -> Iterator[Source]:
