@@ -24,6 +24,7 @@ from smd_notebook.access import certificates
 from smd_notebook.access.certificates import check_certificate, load_key, new_request
 from smd_notebook.errors import ConfigurationError
 from smd_notebook.espi.resources import Secret
+from tests.wire import shown_by
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 KEYS = [rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(3)]
@@ -200,3 +201,12 @@ def test_a_key_that_everybody_may_read_signs_nothing(tmp_path: Path) -> None:
     file.write_bytes(pem(KEYS[0]))
     file.chmod(0o600)
     assert load_key(file) is not None
+
+
+def test_a_key_of_an_unknown_curve_is_told_and_no_passphrase_with_it(tmp_path: Path) -> None:
+    """SEC1 key of the curve 1.3.132.0.6, which has 112 bits."""
+    body = "MD4CAQEEDnysBJ6IAa0hxKn704jIoAcGBSuBBAAGoSADHgAE1EwzZQ9YJcgpCOouJBShGP9Ruhp7Rq/KLJ/JhQ=="
+    (tmp_path / "smd.key").write_text(f"-----BEGIN EC PRIVATE KEY-----\n{body}\n-----END EC PRIVATE KEY-----\n")
+    with pytest.raises(ConfigurationError, match="no key that can be read") as caught:
+        load_key(tmp_path / "smd.key", Secret("CANARY-passphrase"))
+    assert "CANARY" not in shown_by(caught.value)

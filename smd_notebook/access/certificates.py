@@ -103,6 +103,7 @@ def _load(
 ) -> tuple[list[x509.Certificate], PrivateKeyTypes | None, Check | None]:
     """Return the certificates, the key if it can be read, and what is wrong with the key if it cannot."""
     from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import pkcs12
 
     secret = passphrase.reveal().encode() if passphrase else None
@@ -110,7 +111,7 @@ def _load(
     if certificate.suffix.lower() in (".p12", ".pfx"):
         try:
             private, leaf, others = pkcs12.load_key_and_certificates(data, secret)
-        except ValueError:
+        except (ValueError, UnsupportedAlgorithm):
             text = f"{certificate.name} cannot be opened: it is damaged, or its passphrase is another"
             raise ConfigurationError(text, hint="Set SMD_KEY_PASSPHRASE to its passphrase.") from None
         if leaf is None:
@@ -128,6 +129,7 @@ def _load(
 
 def _load_key(path: Path, secret: bytes | None) -> tuple[PrivateKeyTypes | None, Check | None]:
     """Return the key of a PEM file if it can be read, and what is wrong with it if it cannot."""
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     try:
@@ -137,7 +139,7 @@ def _load_key(path: Path, secret: bytes | None) -> tuple[PrivateKeyTypes | None,
         return None, Check("private key", "failed", f"the key {wrong}", "Set SMD_KEY_PASSPHRASE, or leave it unset, accordingly.")
     except ConfigurationError as error:
         return None, Check("private key", "failed", str(error.args[0]), error.hint)
-    except ValueError:
+    except (ValueError, UnsupportedAlgorithm):
         found = f"{path.name} holds no key that can be read, or its passphrase is another"
         return None, Check("private key", "failed", found, "It begins with -----BEGIN PRIVATE KEY----- or -----BEGIN ENCRYPTED ...")
 

@@ -352,11 +352,12 @@ def _load_pem(context: ssl.SSLContext, certificate: Path, key: Path, passphrase:
 
 def _load_pkcs12(context: ssl.SSLContext, path: Path, passphrase: Secret | None) -> None:
     """Load a PKCS#12 file by way of a temporary PEM file, whose key is encrypted with a passphrase that lives as long as this call."""
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat, pkcs12
 
     try:
         key, leaf, others = pkcs12.load_key_and_certificates(path.read_bytes(), passphrase.reveal().encode() if passphrase else None)
-    except (ValueError, OSError):
+    except (ValueError, OSError, UnsupportedAlgorithm):
         key = leaf = None
         others = []
     if key is None or leaf is None:
