@@ -263,6 +263,17 @@ def test_a_path_that_never_matches_is_refused(files: dict[str, Path], path: str)
         LocalHttps(files["certificate"], files["key"], path=path)
 
 
+def test_an_inbox_for_everybody_is_told(files: dict[str, Path]) -> None:
+    pair = files["certificate"], files["key"]
+    for host in ("0.0.0.0", "", "::", "192.0.2.1", "lab.example"):
+        with pytest.warns(SmdWarning, match="everybody who finds the port"):
+            LocalHttps(*pair, host=host)
+    LocalHttps(*pair, path="/notify-7f3a")
+    LocalHttps(*pair, client_ca=files["ca"], client_names=["api.utility.example"])
+    for host in ("127.0.0.1", "localhost", "::1"):
+        LocalHttps(*pair, host=host)
+
+
 def test_an_authority_alone_lets_in_nobody(files: dict[str, Path]) -> None:
     for given in ({"client_ca": files["ca"]}, {"client_names": ["api.utility.example"]}):
         with pytest.raises(ConfigurationError, match="go together"):

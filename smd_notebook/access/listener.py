@@ -18,7 +18,7 @@ from typing import Any, Self
 
 from smd_notebook.access.notices import MAX_BYTES, Notice, drained, notified
 from smd_notebook.access.serving import Listener
-from smd_notebook.errors import ConfigurationError, ReadError
+from smd_notebook.errors import ConfigurationError, ReadError, warn
 from smd_notebook.espi.resources import Secret
 
 __all__ = ["LocalHttps"]
@@ -56,6 +56,11 @@ class LocalHttps:
     ------
     ConfigurationError
         If a file cannot be used, only one of `client_ca` and `client_names` is given, or the port is taken (on entering).
+
+    Warns
+    -----
+    SmdWarning
+        If strangers can send notifications: the path is ``"/"``, nobody has to show a certificate, and other machines reach it.
     """
 
     def __init__(
@@ -98,6 +103,11 @@ class LocalHttps:
         self._place, self._path, self._names = (host, port), path, frozenset(name.lower() for name in client_names)
         self._queue: queue.Queue[Notice] = queue.Queue(_MOST_WAITING)
         self._server: _Server | None = None
+        if path == "/" and not client_ca and host not in ("127.0.0.1", "::1", "localhost"):
+            warn(
+                "everybody who finds the port can send notifications here, each of which costs requests: register and give a path such as "
+                'path="/notify-7f3a", or client_ca= and client_names='
+            )
 
     @property
     def port(self) -> int:
