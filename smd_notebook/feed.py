@@ -154,7 +154,7 @@ def merge(feeds: Iterable[Feed]) -> Feed:
     Raises
     ------
     ConfigurationError
-        Where there is none, or where they were read with different `tz`.
+        Where there is none, they were read with different `tz`, or something is no Feed.
 
     Examples
     --------
@@ -166,6 +166,8 @@ def merge(feeds: Iterable[Feed]) -> Feed:
     given = list(feeds)
     if not given:
         raise ConfigurationError("there is nothing to merge", hint="Pass a list of feeds.")
+    if any(not isinstance(one, Feed) for one in given):
+        raise ConfigurationError("what is merged must be feeds", hint="Files are merged as they are read: smd.read([...]).")
     zones = {feed.tz for feed in given}
     if len(zones) > 1:
         raise ConfigurationError("feeds that were read with different tz= cannot be merged", hint="Read them with the same tz=.")

@@ -314,6 +314,12 @@ def test_what_cannot_be_billed_is_refused(frame: pd.DataFrame, error: type[Excep
         bill(frame, load_tariff("EV2-A", on=ON), cycles="1MS")
 
 
+def test_the_name_of_a_tariff_is_no_tariff() -> None:
+    for call in (lambda name: bill(april(), name, cycles="1MS"), lambda name: tou_shares(april(), name)):
+        with pytest.raises(ConfigurationError, match=r"(?s)not str.*load_tariff"):
+            call("EV2-A")
+
+
 def test_mixed_intervals_add_up() -> None:
     quarter, hourly = regular("2026-04-01", 15 * 96, 250.0), regular("2026-04-16", 15 * 24, 1000.0, length="1h")
     mixed = bill(pd.concat([quarter, hourly], ignore_index=True), load_tariff("EV2-A", on=ON), cycles="1MS")

@@ -98,6 +98,8 @@ def test_refusals(homes: smd.Cohort) -> None:
         homes.compare_tariffs([TARIFFS[0], TARIFFS[0]], **TERMS)
     with pytest.raises(ConfigurationError, match="name of its own"):
         homes.compare_tariffs([], **TERMS)
+    with pytest.raises(ConfigurationError, match="not str"):
+        homes.compare_tariffs(["EV2-A", "E-ELEC"], **TERMS)
     with pytest.raises(ConfigurationError, match="unlike currencies"):
         homes.compare_tariffs({"here": TARIFFS[1], "there": replace(TARIFFS[1], currency="CAD")}, **TERMS)
     with pytest.raises(ConfigurationError, match="keeps no bills"):

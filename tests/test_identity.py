@@ -433,6 +433,8 @@ def test_merging_keeps_its_laws(made: list[Parts], random: Any) -> None:
 def test_what_cannot_be_merged() -> None:
     with pytest.raises(ConfigurationError, match="nothing to merge"):
         smd.merge([])
+    with pytest.raises(ConfigurationError, match=r"(?s)must be feeds.*smd\.read"):
+        smd.merge(["one.xml", "two.xml"])  # type: ignore[list-item]
     with pytest.raises(ConfigurationError, match="tz="):
         smd.merge([smd.read(small().encode(), tz="UTC"), smd.read(small().encode())])
 

@@ -103,6 +103,11 @@ def test_demand_windows():
     assert by_name(metrics(lapse_frame(), demand_window="sliding 1h")).loc["max", "value"] == hours.max()
 
 
+def test_a_window_is_a_text():
+    with pytest.raises(ConfigurationError, match="not known"):
+        metrics(regular("2024-01-01", 4, 100.0), demand_window=pd.Timedelta("30min"))
+
+
 def test_no_window_across_a_gap_or_shorter_than_an_interval():
     gappy = regular("2024-01-01", 4, [100, 900, 900, 100]).drop(index=[1])
     for window in ("30min", "sliding 30min"):

@@ -75,8 +75,10 @@ def test_missing_values_have_one_fingerprint():
 
 
 def test_no_passport():
-    with pytest.raises(ConfigurationError, match="no passport"):
-        cite(pd.DataFrame({"value": [1.0]}))
+    stamped = stamp(pd.DataFrame({"value": [1.0]}), definition="one number", inputs={})
+    for other in (pd.DataFrame({"value": [1.0]}), stamped["value"], 1.0):
+        with pytest.raises(ConfigurationError, match="no passport"):
+            cite(other)
 
 
 def test_concat_and_merge_survive(days):

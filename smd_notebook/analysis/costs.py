@@ -12,7 +12,7 @@ from smd_notebook.analysis.bins import tidy_frame, zone_of
 from smd_notebook.analysis.cycles import cycles_of
 from smd_notebook.analysis.edges import HOUR
 from smd_notebook.analysis.passport import stamp
-from smd_notebook.analysis.schedules import Tariff, as_date, day_number
+from smd_notebook.analysis.schedules import Tariff, as_date, as_tariff, day_number
 from smd_notebook.analysis.wallhours import Hours, electric, hours_of, periods_of
 from smd_notebook.errors import ConfigurationError, UnitError
 
@@ -75,7 +75,7 @@ def tou_shares(x: Feed | pd.DataFrame, tariff: Tariff) -> pd.DataFrame:
     >>> shares.groupby("period")["energy"].sum().round(3).to_dict()
     {'off-peak': 6182.37, 'part-peak': 909.047, 'peak': 4992.691}
     """
-    frame = tidy_frame(x)
+    frame, tariff = tidy_frame(x), as_tariff(tariff)
     rows: list[dict[str, Any]] = []
     billed = []
     for one, head, factor in electric(frame):
@@ -223,7 +223,7 @@ class Terms(NamedTuple):
 def terms_of(tariff: Tariff, territory: str | None, income_tier: str | int | None, *, all_electric: bool) -> Terms:
     """Check territory and income tier against what the tariff has."""
     allowance: dict[str, float] = {}
-    if any(one.baseline_credit for one in tariff.versions):
+    if any(one.baseline_credit for one in as_tariff(tariff).versions):
         table = tariff.baseline["all_electric" if all_electric else "basic"]
         if territory not in table:
             text = f"{tariff.name} has a baseline credit, which depends on the territory"

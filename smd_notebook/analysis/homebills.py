@@ -12,7 +12,7 @@ from smd_notebook.analysis.costs import Metered, Terms, lines_of, metered, point
 from smd_notebook.analysis.cycles import cycles_of
 from smd_notebook.analysis.homerows import joined, tidy_rows
 from smd_notebook.analysis.homestore import opened
-from smd_notebook.analysis.schedules import Tariff, as_date
+from smd_notebook.analysis.schedules import Tariff, as_date, as_tariff
 from smd_notebook.errors import ConfigurationError, UnitError, warn
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def pricing_of(
     ConfigurationError
         If tariffs share a name or have unlike currencies, or an argument is not understood.
     """
-    pairs = list(tariffs.items()) if isinstance(tariffs, Mapping) else [(one.name, one) for one in tariffs]
+    pairs = list(tariffs.items()) if isinstance(tariffs, Mapping) else [(one.name, one) for one in map(as_tariff, tariffs)]
     named = {name: (one, terms_of(one, **customer)) for name, one in pairs}
     if not named or len(named) < len(pairs):
         raise ConfigurationError("each tariff needs a name of its own", hint='Name them: {"last year": one, "this year": other}.')

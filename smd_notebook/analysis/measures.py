@@ -69,8 +69,8 @@ class _Window(NamedTuple):
 def _window(text: str | None) -> _Window | None:
     if text is None:
         return None
-    sliding = text.startswith("sliding ")
-    length = parse(text.removeprefix("sliding ")).step
+    sliding = str(text).startswith("sliding ")
+    length = parse(str(text).removeprefix("sliding ")).step
     if not length:
         raise ConfigurationError(f"demand_window={text!r} is no length of time", hint='For example "30min", or "sliding 30min".')
     return _Window(text, length, sliding)

@@ -129,9 +129,10 @@ def cite(result: pd.DataFrame) -> str:
     >>> cite(frame * 2)
     'one number; bins 1D; 1 row; smd_notebook ...; sha256 ...; values changed since they were computed'
     """
-    text = getattr(result, "attrs", {}).get("passport")
+    # a column has its frame's passport, and cannot be compared with what was computed
+    text = getattr(result, "attrs", {}).get("passport") if getattr(result, "ndim", 0) == 2 else None
     if not text:
-        raise ConfigurationError("this has no passport", hint="Cite what a function of this package returned, before combining it.")
+        raise ConfigurationError("this has no passport", hint="Cite the frame that a function of ours returned, before combining it.")
     passport = json.loads(text)
     parts = [passport["definition"], *(f"{name} {value}" for name, value in passport["inputs"].items() if value not in (None, "", [], {}))]
     parts.append(f"{len(result)} row" + "s" * (len(result) != 1))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Ints = NDArray[np.int64]
 
-__all__ = ["Rates", "Season", "Tariff", "as_date"]
+__all__ = ["Rates", "Season", "Tariff", "as_date", "as_tariff"]
 
 
 def as_date(given: Any, what: str) -> date:
@@ -165,6 +165,14 @@ class Tariff:
     def periods(self) -> list[tuple[str, str]]:
         """Return every season and period that the tariff knows, in the order of the year and of the day."""
         return list(dict.fromkeys((one.name, name) for one in self.seasons for name in (*one.workday, *one.weekend)))
+
+
+def as_tariff(given: Any) -> Tariff:
+    """Return a tariff as it is, and refuse the name of one: it has rates only as of a day."""
+    if not isinstance(given, Tariff):
+        hint = 'Load it: smd.analysis.load_tariff("E-TOU-C", on="2026-03-01").'
+        raise ConfigurationError(f"expected a tariff, not {type(given).__name__}", hint=hint)
+    return given
 
 
 def day_number(day: date) -> int:
