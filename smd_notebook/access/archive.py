@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 from xml.parsers import expat
@@ -234,7 +235,7 @@ def _stem(folder: Path, reply: Reply) -> str:
     """Return a name for a window; a window that is archived already gets a number behind it, and what is there stays."""
     name = "_".join(re.sub(r"[-:]", "", stamp(at)) for at in reply.window)
     taken = {path.stem for path in folder.glob(f"{name}*.json") if (one := _load(path)) is not None and one.done}
-    return next(stem for stem in (name, *(f"{name}-{n}" for n in range(2, 100_000))) if stem not in taken)
+    return next(stem for stem in chain([name], (f"{name}-{n}" for n in count(2))) if stem not in taken)
 
 
 @cache
