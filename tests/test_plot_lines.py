@@ -240,7 +240,7 @@ def test_months():
 
 @pytest.mark.parametrize(
     ("length", "bins", "said"),
-    [("30D", "1D", "readings of up to 30 d, spread evenly"), ("30D", "1MS", "up to 30 d"), ("1h", "1D", ""), ("1h", "15min", "up to 1 h")],
+    [("30D", "1D", "readings of up to 30 d spread evenly"), ("30D", "1MS", "up to 30 d"), ("1h", "1D", ""), ("1h", "15min", "up to 1 h")],
 )
 def test_bars_say_what_was_not_metered_bar_by_bar(length, bins, said):
     reads = regular("2024-01-01", 2, 60.0, length=length, service="gas", channel="gas", unit="therm")

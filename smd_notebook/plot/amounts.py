@@ -301,4 +301,4 @@ def _spread(groups: list[pd.DataFrame]) -> list[str]:
     if not (native > longest or native > pd.Timedelta("25h")):  # missing where no interval counts
         return []
     length = native / pd.Timedelta("1h")
-    return [f"readings of up to {f'{length:.3g} h' if length <= 25 else f'{length / 24:.3g} d'}, spread evenly over their time"]
+    return [f"readings of up to {f'{length:.3g} h' if length <= 25 else f'{length / 24:.3g} d'} spread evenly"]
