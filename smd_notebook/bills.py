@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
@@ -83,9 +84,9 @@ def _seconds(one: Any) -> tuple[int | None, int | None]:
 
 
 def _keys(document: Document, zones: Mapping[str, str]) -> list[tuple[Summary, str, str]]:
-    """Return each summary with its UsagePoint's key and zone, in the order of UsagePoint and start."""
+    """Return each summary with its UsagePoint's key and zone, in the order of UsagePoint, start, and when the utility made it."""
     keyed = ((summary, point_key_of(summary.entry, document)) for summary in document.summaries)
-    ordered = sorted(keyed, key=lambda pair: (pair[1], _seconds(pair[0].billing_period)[0] or 0))
+    ordered = sorted(keyed, key=lambda pair: (pair[1], _seconds(pair[0].billing_period)[0] or 0, pair[0].status_time_stamp or 0))
     return [(summary, key, zones[key]) for summary, key in ordered]
 
 
@@ -239,6 +240,15 @@ def bill_findings(document: Document) -> list[Finding]:
                     for power in (10, 100, 1000, Decimal("0.1"), Decimal("0.01"), Decimal("0.001"))
                 )
         energy += _energy_differs(summary)
+    periods = Counter(
+        (point_key_of(one.entry, document), one.commodity, *_seconds(one.billing_period))
+        for one in document.summaries
+        if one.billing_period is not None and one.bill_last_period is not None  # without money it may be of the other direction
+    )
+    if again := sum(count - 1 for count in periods.values()):
+        text = "bills are of the same usage point and period as another one; perhaps they correct it"
+        hint = "Count one of each: feed.bills() has the one that the utility made last below the others."
+        findings.append(Finding("bill-repeated", "warning", text, hint, n=again))
     if differ:
         text = "bills state a total that their lines do not add up to"
         findings.append(Finding("bill-lines-differ", "warning", text, "Compare feed.bills() with feed.bill_lines().", n=differ))

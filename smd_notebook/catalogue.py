@@ -11,6 +11,7 @@ CODES = (
     "bill-energy-differs",
     "bill-lines-differ",
     "bill-readings-differ",
+    "bill-repeated",
     "block-uncovered",
     "clock-disproved",
     "clock-repaired",

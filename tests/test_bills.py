@@ -105,6 +105,20 @@ def test_bills_stand_in_the_order_of_their_periods() -> None:
     assert feed.bills()["start"].is_monotonic_increasing
 
 
+def test_a_bill_and_its_correction_are_both_there_and_told() -> None:
+    def one(amount: int, made: int, **others: Any) -> str:
+        text = bill(element("billLastPeriod", amount * 100_000), USD, href=f"{HREF}/{amount}", **others)
+        return text.replace(f"<e:statusTimeStamp>{START}<", f"<e:statusTimeStamp>{START + made}<")
+
+    feed = read(one(7, 9_000_000), one(5, 3_000_000), one(6, 1, start=START + 2_592_000))
+    (told,) = [one for one in feed.listed if one.code == "bill-repeated"]
+    assert (told.severity, told.n) == ("warning", 1)
+    assert feed.bills()["bill"].tolist() == [5, 7, 6]  # the later of the first period's two stands below
+    assert feed.bills().drop_duplicates(["usage_point", "start", "end"], keep="last")["bill"].tolist() == [7, 6]
+    twice = smd.merge([read(one(7, 0)), read(one(7, 5))])  # the same bill, downloaded twice, is one
+    assert (len(twice.bills()), "bill-repeated" in codes_of(twice)) == (1, False)
+
+
 @pytest.mark.parametrize(
     ("clock", "tz", "zone"),
     [
