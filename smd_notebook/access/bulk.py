@@ -274,6 +274,7 @@ class _Batch:
         Anybody may send addresses, and what the utility does not give for one must not stand in the way of the others.
         """
         failed: SmdError | None = None
+        refused = []
         for address in job.waiting:
             if time.monotonic() < self.due.get(address, 0.0):
                 continue
@@ -288,8 +289,11 @@ class _Batch:
                 if error.status_code in (None, 429):  # nothing that another address would change
                     raise
                 job = self._early(job, address, f"HTTP {error.status_code}")
-                self.problem = error
-                failed = error if error.retryable else failed
+                if error.retryable:
+                    failed = error
+                else:
+                    self.problem = error
+                    refused.append(f"a notification led to what the utility does not give, and is asked for again: {error.args[0]}")
                 continue
             if answer.status_code == 202:
                 job = self._early(job, address, '"not yet"')
@@ -306,6 +310,8 @@ class _Batch:
             whose = job if whose is before else whose
             answered = self.book.put(replace(whose, fetched=(*whose.fetched, address), answered=True), whose)
             job = answered if whose is job else job
+        for one in refused:
+            warn(one)
         if failed is not None:
             raise failed
         return job
