@@ -10,7 +10,7 @@ import pytest
 
 import smd_notebook as smd
 from smd_notebook.analysis import typical_days
-from smd_notebook.errors import ConfigurationError, UnitError
+from smd_notebook.errors import ConfigurationError, SmdWarning, UnitError
 from smd_notebook.feed import Feed
 from smd_notebook.households import between, household
 
@@ -81,6 +81,18 @@ def test_the_seed_decides(homes: smd.Cohort) -> None:
     one, same, other = (homes.typical_days(2, sample=60, seed=seed) for seed in (1, 1, 2))
     pd.testing.assert_frame_equal(one.calendar, same.calendar)
     assert not np.allclose(one.centres[HOURS], other.centres[HOURS], rtol=1e-9)
+
+
+def test_meters_of_days_have_no_hours_and_are_left_out(tmp_path: Path) -> None:
+    """The home's gas is metered by days: the hours of its electricity are grouped all the same."""
+    apartment = Feed(between(household("apartment", 3), SPAN[0], SPAN[0] + 10 * 86_400))
+    cohort = smd.Cohort.read([apartment], tmp_path / "homes.zarr", processes=1, progress=False)
+    assert cohort.meters["interval"].tolist() == [pd.Timedelta("1h"), pd.Timedelta("1D")]
+    for sample in (5, 5_000):
+        with pytest.warns(SmdWarning, match="1 of 2 meters are left out: their intervals are longer than 1h"):
+            assert set(cohort.typical_days(2, sample=sample).calendar["channel"]) == {"electricity delivered"}
+    with pytest.raises(ConfigurationError, match="longer than 1 h"):
+        cohort.select(service="gas").typical_days(2)
 
 
 def test_refusals(homes: smd.Cohort, tmp_path: Path) -> None:

@@ -145,6 +145,17 @@ def test_a_vacant_home_has_a_load_of_nothing_and_no_coincidence_factor(tmp_path:
         assert only.coincidence_curve("1h")["coincidence_factor"].isna().all()
 
 
+def test_meters_that_are_never_valid_are_told_of(tmp_path: Path) -> None:
+    """Of three meters one has no values, and two thirds of them are enough for an instant to count: there is no sum of three maxima."""
+    feeds = [home(1).select(end="2025-10-28"), home(5).select(end="2025-10-28")]
+    channel = replace(feeds[0].document.channels[0], usage_point="empty")
+    none = tuple(replace(one, readings=replace(one.readings, value=np.full_like(one.readings.value, MISSING))) for one in channel.blocks)
+    cohort = cohort_of([*feeds, Feed(replace(feeds[0].document, channels=(replace(channel, blocks=none),), blocks=none))], tmp_path / "h")
+    for found in (cohort.coincidence, lambda bins, **some: cohort.coincidence_curve(bins, sizes=[3], **some)):
+        with pytest.warns(SmdWarning, match="1 of 3 meters are never valid at the instants that count"):
+            assert found("1h", min_share=0.6)["coverage"].eq(1).all()
+
+
 # The curve ---------------------------------------------------------------------------------------------------------------------------
 
 

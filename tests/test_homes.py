@@ -743,6 +743,7 @@ def test_selection_attributes_and_groups(twelve: smd.Cohort) -> None:
     chosen = cohort.select(cohort.meters["row"].to_numpy() % 2 == 0, county=["Yolo", "Solano"])
     assert set(chosen.resample("1W")["usage_point"]) == set(chosen.meters["usage_point"])
     assert "county" not in twelve.meters
+    assert len(twelve.select(interval=["15min", pd.Timedelta("1h")])) == len(twelve.select(service="electricity")) == 15
     by_column = twelve.with_attributes(pd.DataFrame({"source": ["source 1"], "size": [120]}), on="source")
     assert by_column.meters.loc[by_column.meters["source"] == "source 1", "size"].eq(120).all()
 
@@ -754,10 +755,18 @@ def test_a_mask_counts_by_its_labels(twelve: smd.Cohort) -> None:
     assert set(twelve.select(lambda meters: meters["usage_point"] == last).meters["usage_point"]) == {last}
 
 
+def by_meter(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.groupby("usage_point")[["value"]].sum()  # whose names would be lost with the index
+
+
 def test_refused_selections(twelve: smd.Cohort) -> None:
     for call, words in (
         (lambda: twelve.select(colour="red"), "no 'colour'"),
-        (lambda: twelve.select(service="water"), "no meter is left"),
+        (lambda: twelve.select(service="water"), "(?s)no meter is left: none has this service.*Meters have electricity, gas"),
+        (lambda: twelve.select(service="gas", interval="1h"), "no meter is left"),
+        (lambda: twelve.select(interval="often"), "'often' is no length"),
+        (lambda: twelve.apply(len), "len returned no frame with a column 'usage_point'"),
+        (lambda: twelve.apply(by_meter), "by_meter returned no frame"),
         (lambda: twelve.select(np.ones(3, dtype=bool)), "for each meter"),
         (lambda: twelve.select(pd.Series(np.ones(len(twelve), dtype=bool)).add_prefix("row ")), "for each meter"),
         (lambda: list(twelve.groups("colour")), "no 'colour'"),

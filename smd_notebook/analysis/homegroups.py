@@ -14,6 +14,7 @@ from smd_notebook.analysis.homepeaks import coincidence_of, curve_of, rates_of
 from smd_notebook.analysis.homerows import joined, tidy_rows
 from smd_notebook.analysis.homestore import BATCH, Store
 from smd_notebook.analysis.passport import stamp
+from smd_notebook.analysis.profiles import slot_length
 from smd_notebook.analysis.typical import Shaping, TypicalDays, tried_of, typical_days
 from smd_notebook.analysis.workers import in_order
 from smd_notebook.errors import ConfigurationError, warn
@@ -169,12 +170,23 @@ class Together(Meters):
         Raises
         ------
         ConfigurationError
-            If scikit-learn is not installed (extra ``cluster``), an argument is not understood, or days are too few for the clusters.
+            If scikit-learn is not installed (extra ``cluster``), an argument is not understood, days are too few for the clusters, or all
+            meters have intervals longer than a slot.
         UnitError
             As there.
+
+        Warns
+        -----
+        SmdWarning
+            Where some meters have intervals longer than a slot; they are left out.
         """
         tried = tried_of(k)
         how = Shaping(slot, min_coverage, normalise, demin)
+        long = (self._there()["interval"] > pd.Timedelta(slot_length(slot), unit="us")).to_numpy()
+        if long.any() and not long.all():  # meters of days, as of gas, have no time of day
+            warn(f"{long.sum()} of {long.size} meters are left out: their intervals are longer than {slot}")
+            shaping: dict[str, Any] = {"slot": slot, "normalise": normalise, "demin": demin, "min_coverage": min_coverage}
+            return self.select(~long).typical_days(k, **shaping, sample=sample, seed=seed, client=client, processes=processes)
         days = (self.meters["last"] - self.meters["first"]).dt.days + 2
         if days.sum() <= sample:
             frame = joined([tidy_rows(self._store, *piece) for piece in self._pieces()])

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Meters"]
 
+#: Values of a column from which on they are not listed.
+_MANY = 10
+
 
 class Meters:
     """Something that has a row for each of its meters. Immutable: choosing returns a new one with other rows or columns.
@@ -39,7 +42,7 @@ class Meters:
         where : array of bool, shape (n_meters,), or callable, optional
             Which rows of `meters`: a Series by its index, an array by place. A callable is given `meters`, as in ``DataFrame.loc``.
         **columns : value or collection of values
-            What a column of `meters` must be, or be one of: ``service="electricity", county=["Yolo", "Solano"]``.
+            What a column of `meters` must be, or be one of: ``service="electricity", county=["Yolo", "Solano"]``, ``interval="1h"``.
 
         Raises
         ------
@@ -59,7 +62,14 @@ class Meters:
             if name not in self.meters.columns:
                 raise ConfigurationError(f"meters have no {name!r}", hint=f"They have {', '.join(self.meters.columns)}.")
             values = [wanted] if isinstance(wanted, str) or not isinstance(wanted, Collection) else list(wanted)
-            keep &= self.meters[name].isin(values).to_numpy()
+            if name == "interval":
+                values = [_interval_of(one) for one in values]
+            mine = self.meters[name].isin(values).to_numpy()
+            if not mine.any():
+                there = self.meters[name].dropna().unique().tolist()
+                some = f"Meters have {', '.join(map(str, there))}." if len(there) < _MANY else f"Look at cohort.meters[{name!r}]."
+                raise ConfigurationError(f"no meter is left: none has this {name}", hint=some)
+            keep &= mine
         if not keep.any():
             raise ConfigurationError("no meter is left", hint="Look at cohort.meters.")
         return self._with(self.meters[keep].reset_index(drop=True))
@@ -112,3 +122,17 @@ class Meters:
         out = copy.copy(self)
         out.meters = meters
         return out
+
+
+def _interval_of(length: Any) -> Any:
+    """Return the length of an interval, which may be written ``"15min"``.
+
+    Raises
+    ------
+    ConfigurationError
+        If it is none.
+    """
+    try:
+        return pd.Timedelta(length)
+    except (TypeError, ValueError):
+        raise ConfigurationError(f"{length!r} is no length of an interval", hint='interval="15min", "1h" or "1D"') from None

@@ -116,6 +116,7 @@ def coincidence_of(blocks: Blocks, min_share: float) -> pd.DataFrame:
     found = _Together(blocks, min_share)
     parts = [(*own_peaks(found.times, matrix), rates_at(matrix, found.group.place)) for matrix in found.again()]
     own, own_at, top = (np.concatenate(column) for column in zip(*parts, strict=True))
+    _tell_never(int(np.isnan(own).sum()), found)
     names = {name: pd.Series([getattr(one, name) for one in found.meters], dtype="str") for name in ("usage_point", "channel")}
     twice = pd.DataFrame(names).loc[np.repeat(np.arange(own.size), 2)].reset_index(drop=True)
     return peaks_table(twice, found.meters, own, own_at, top, found.group)
@@ -134,13 +135,15 @@ def curve_of(blocks: Blocks, min_share: float, sizes: Sequence[int] | None, subs
     within = (place[:, None, :] < wanted[:, None]).reshape(-1, n)
     sums = np.zeros((len(within), found.times.size))
     highs = np.zeros(len(within))  # of a meter that is never valid there is no highest, and of no sum with it
-    first = 0
+    first = never = 0
     for matrix in found.again():
         members = within[:, first : first + len(matrix)].astype("f8")
         sums += members @ np.nan_to_num(matrix)
         own = own_peaks(found.times, matrix)[0]
+        never += int(np.isnan(own).sum())
         highs += np.where((members * np.isnan(own)).any(axis=1), np.nan, members @ np.nan_to_num(own))
         first += len(matrix)
+    _tell_never(never, found)
     peak = (sums.max(axis=1) if found.times.size else highs).reshape(subsets, -1)
     idle = (highs <= 0).reshape(subsets, -1)  # the factor of such a group would be 0 / 0: it says nothing of the others
     factor = np.ma.array(peak / np.where(highs > 0, highs, np.nan).reshape(subsets, -1), mask=idle).mean(axis=0).filled(np.nan)
@@ -156,6 +159,13 @@ def curve_of(blocks: Blocks, min_share: float, sizes: Sequence[int] | None, subs
     columns |= {"unit": found.meters[0].rate_unit, "coincidence_factor": factor}
     columns |= {"interval": np.full(wanted.size, found.group.interval).view("m8[us]"), "coverage": found.group.coverage}
     return pd.DataFrame(columns).astype({"unit": "str"})
+
+
+def _tell_never(n: int, found: _Together) -> None:
+    """Warn of meters that are never valid, where others are: they leave no sum of the highest."""
+    if n and found.times.size:
+        text = f"{n} of {len(found.meters)} meters are never valid at the instants that count: no group with them has a coincidence factor"
+        warn(f"{text}.\nSelect the others by their first, last, n and coverage.")
 
 
 def _sizes(n: int) -> Ints:

@@ -102,7 +102,13 @@ def _qualities(column: Any) -> Any:
 def applied(path: str, function: Any, options: dict[str, Any], table: str, rows: list[dict[str, Any]]) -> tuple[Any, Exception | None]:
     """Return what a function makes of some meters, or why it refuses them."""
     try:
-        return function(tidy_rows(opened(path), table, rows), **options), None
+        made = function(tidy_rows(opened(path), table, rows), **options)
+        if "usage_point" not in getattr(made, "columns", ()):
+            text = f"{getattr(function, '__name__', 'the function')} returned no frame with a column 'usage_point': whose rows are they?"
+            raise ConfigurationError(
+                text, hint="It is given ten meters at a time: let it group by usage_point and channel, and reset_index()."
+            )
+        return made, None
     except (UnitError, ConfigurationError) as error:
         return None, error
 

@@ -251,7 +251,7 @@ class Cohort(Arrays):
         ----------
         function : callable
             Such as `smd.analysis.ramps`, or your own: a tidy frame in, a frame out. With a client or several processes it must live in a
-            module. What it computes must not depend on which meters stand together.
+            module. What it computes must not depend on which meters stand together, and must say in a column `usage_point` whose it is.
         client : dask.distributed.Client, optional
             A cluster to compute on; all of it must see the store.
         processes : int, optional
@@ -267,7 +267,8 @@ class Cohort(Arrays):
         Raises
         ------
         UnitError, ConfigurationError
-            If the function can make nothing of any table of meters; where it can of some, the others are warned of.
+            If the function can make nothing of any table of meters (where it can of some, the others are warned of), or returns something
+            without `usage_point`.
         """
         pieces = [(piece[0], (str(self._store.path), function, options, *piece)) for piece in self._pieces()]
         return gathered(applied, pieces, client, processes)

@@ -284,7 +284,9 @@ def check_apart(times: Ints, length: Ints) -> None:
 def unlike() -> UnitError:
     """Return the error for intervals that do not line up."""
     text = "the intervals do not line up: they differ in length or start"
-    return UnitError(text, hint='Bring them to one step first: smd.resample(x, "1h"), or bins="1h" of a cohort.')
+    return UnitError(
+        text, hint='Bring them to one step first: smd.resample(x, "1h"), or bins="1h" of a cohort; days of several zones never do.'
+    )
 
 
 def highest(times: Ints, length: Ints, sums: Floats, found: Sequence[Series]) -> Group:
