@@ -232,8 +232,9 @@ def resample(
         Tidy intervals, labelled by their start.
     bins : str or sequence of times
         ``"15min"``, ``"1h"``, ``"4h"`` ... ``"1D"`` (counted from local midnight of each day), ``"1W"`` (ISO, from Monday), ``"1MS"``,
-        ``"1YS"``, or edges, shape (n_bins + 1,): with a zone, or without one as local wall-clock times. Or ``"bill"``: the billing
-        periods that a Feed states for each usage point (`Feed.bills`). What lies outside the edges or in no billing period is left out.
+        ``"1YS"``, or edges, shape (n_bins + 1,): with a zone, or without one as local wall-clock times; one that the clock skips
+        in spring is the instant of its jump. Or ``"bill"``: the billing periods that a Feed states for each usage point (`Feed.bills`).
+        What lies outside the edges or in no billing period is left out.
     tz : str, optional
         IANA zone of the bins; by default the zone of each channel.
     min_coverage : float, default 0
