@@ -46,6 +46,16 @@ def test_energy_and_money_of_a_whole_period() -> None:
     assert row["billed_less_priced"] == pytest.approx(250 - expected)
 
 
+def test_a_bill_of_gas_is_not_priced_by_the_tariff_of_electricity() -> None:
+    gas = april(0.1, service="gas", channel="gas delivered", unit="therm")
+    feed = Billed(pd.concat([april(), gas], ignore_index=True), 720_000, money=250.0)
+    feed.stated = pd.concat([feed.stated, feed.stated.assign(service="gas", energy=72.0, unit="therm", bill=90.0)], ignore_index=True)
+    table = reconcile(feed, priced=bill(feed, load_tariff("EV2-A", on="2026-04-01"), cycles="bill")).set_index("service")
+    assert table["metered"].round(9).to_dict() == {"electricity": 720_000, "gas": 72}
+    assert table["priced"].notna().to_dict() == {"electricity": True, "gas": False}
+    assert np.isnan(table.loc["gas", "billed_less_priced"])
+
+
 def test_what_a_csv_would_have_lost() -> None:
     """Of 4 Wh each, rounded to 0.01 kWh, nothing is left."""
     row = reconcile(Billed(april(4.0), 2880)).iloc[0]

@@ -156,7 +156,8 @@ def _factor(unit: str | None, wanted: str | None) -> float:
 
 
 def _priced(bills: pd.DataFrame, priced: pd.DataFrame, whole: Any) -> list[float]:
-    """Return what the tariff's lines come to for each bill that was wholly metered."""
+    """Return what the tariff's lines come to for each bill of electricity that was wholly metered."""
+    whole = whole & (bills["service"].isna() | (bills["service"] == "electricity")).to_numpy()  # tariffs price nothing else
     lines = priced[priced["kind"] != "missing"]
     totals = lines.groupby(["usage_point", "cycle_start"])["amount"].sum(min_count=1).to_dict()
     zones = bills["zone"].tolist()
