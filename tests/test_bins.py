@@ -16,7 +16,7 @@ import smd_notebook as smd
 from smd_notebook.analysis import net, resample, wide
 from smd_notebook.analysis.bins import COLUMNS
 from smd_notebook.analysis.spread import Intervals, _check
-from smd_notebook.errors import ConfigurationError, SmdError, TimeZoneError, UnitError
+from smd_notebook.errors import ConfigurationError, SmdError, SmdWarning, TimeZoneError, UnitError
 
 from .tidy import ZONE, lapse2024, lapse_frame, regular, tidy
 
@@ -474,6 +474,18 @@ def test_overlap_of_power_and_with_a_hole():
 def test_a_missing_value_overlaps_nothing():
     frame = tidy(["2024-01-01 00:00"] * 2, [np.nan, 5], length="1h")
     assert resample(frame, "1h")["value"].tolist() == [5]
+
+
+@pytest.mark.parametrize("value", [5.0, 0.0, np.nan])
+def test_intervals_without_a_time_are_left_out_with_a_warning(value):
+    whole = regular("2024-01-01", 4, [1.0, 2, 3, 4])
+    frame = pd.concat([whole, whole.iloc[:1].assign(start=pd.NaT, end=pd.NaT, value=value)], ignore_index=True).astype(whole.dtypes)
+    for function in (lambda x: resample(x, "1h"), smd.metrics, smd.profile, smd.analysis.heatmap):
+        with pytest.warns(SmdWarning, match="1 of 5 intervals have no time"):
+            found = function(frame)
+        pd.testing.assert_frame_equal(found, function(whole), check_like=True)
+    assert len(smd.fill(frame)) == 5
+    assert smd.check(frame)["code"].tolist()[0] == "time-missing"
 
 
 def test_intervals_without_length():

@@ -15,7 +15,7 @@ from smd_notebook.analysis.billing import billing_periods
 from smd_notebook.analysis.edges import Bins, check_zone, distinct, parse, period_of, utc_us
 from smd_notebook.analysis.passport import stamp
 from smd_notebook.analysis.spread import NEVER, Intervals, check_coverage, clean, sums, watts
-from smd_notebook.errors import ConfigurationError, UnitError
+from smd_notebook.errors import ConfigurationError, UnitError, warn
 from smd_notebook.espi import codes
 
 if TYPE_CHECKING:
@@ -48,11 +48,19 @@ def is_binned(x: Any) -> TypeGuard[pd.DataFrame]:
     return isinstance(x, pd.DataFrame) and {"coverage", "n_flagged"} <= set(x.columns)
 
 
-def tidy_frame(x: Any) -> pd.DataFrame:
-    """Return the tidy frame of a Feed, or the frame that was given, if it has the columns that are needed."""
+def tidy_frame(x: Any, *, untimed: bool = False) -> pd.DataFrame:
+    """Return the tidy frame of a Feed, or the frame that was given, if it has the columns that are needed.
+
+    Rows without a time have no place in bins, days or figures; they are left out with a warning, unless they are asked for.
+    """
     if isinstance(x, pd.DataFrame) and "coverage" in x.columns:
         raise ConfigurationError("this is in bins already", hint="Bin the intervals that it was made from: bins hide what is missing.")
-    return frame_of(x, _TIDY)
+    frame = frame_of(x, _TIDY)
+    nowhere = (frame["start"].isna() | frame["end"].isna()).to_numpy(dtype=bool)
+    if untimed or not nowhere.any():
+        return frame
+    warn(f"{nowhere.sum()} of {nowhere.size} intervals have no time and are left out; smd.check(x) says of which channels")
+    return frame[~nowhere]
 
 
 def frame_of(x: Any, needed: Sequence[str]) -> pd.DataFrame:

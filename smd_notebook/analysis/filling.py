@@ -100,7 +100,7 @@ def fill(
         raise ConfigurationError(f"method={method!r} is not known", hint='Say "linear" or "similar_days".')
     if days < 1:
         raise ConfigurationError(f"days={days!r} is no number of days", hint="How many similar days are averaged: 1 or more.")
-    frame = tidy_frame(x)
+    frame = tidy_frame(x, untimed=True)
     longest = _microseconds(limit)
     parts = []
     for rows in rows_of(frame):

@@ -240,7 +240,7 @@ def convert(x: Feed | pd.DataFrame, unit: str = "kWh", *, therm: Literal["EC", "
     """
     if therm not in _THERMS:
         raise ConfigurationError(f"therm={therm!r} is not known", hint='Say "EC" (29.3071 kWh) or "US" (29.3001 kWh).')
-    frame = x if is_binned(x) else tidy_frame(x)
+    frame = x if is_binned(x) else tidy_frame(x, untimed=True)
     if codes.dimension_of(unit) != "energy":
         raise UnitError(f"{unit!r} is no unit of energy", hint='For example "kWh" or "therm".')
 
