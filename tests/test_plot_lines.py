@@ -153,8 +153,11 @@ def test_series_refuses():
         plot.series(frame.assign(measure="register"))
     with pytest.raises(ConfigurationError, match="no values"):
         plot.series(frame.assign(value=np.nan))
-    with pytest.raises(SmdError, match="overlap"):
-        plot.series(pd.concat([frame, frame.iloc[:1]], ignore_index=True))
+    twice = pd.concat([frame, frame.iloc[:1]], ignore_index=True)
+    with pytest.raises(SmdError, match="overlap") as told:
+        plot.series(twice)
+    assert 'smd.resample(x, "1h", overlaps="first")' in told.value.hint  # which then is drawn
+    assert len(plot.series(resample(twice, "1h", overlaps="first")).data) == 1
     edges = pd.DatetimeIndex(["2024-01-01", "2024-02-20", "2024-04-30"])
     long = tidy(edges[:-1], 1.0, end=edges[1:], service="gas", unit="therm")
     with pytest.raises(ConfigurationError, match="unlike lengths"):

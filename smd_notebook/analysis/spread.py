@@ -64,7 +64,8 @@ def clean(given: Intervals, label: str, *, overlaps: str, additive: bool) -> Int
     more = f" and {clash.size - 5} more" if clash.size > 5 else ""
     raise SmdError(
         f"{clash.size} interval(s) of {label!r} overlap an earlier one: {places}{more}",
-        hint='Decide which counts: overlaps="first", "last" (of the rows) or "mean". If clocks are wrong: smd.read(..., clock="auto").',
+        hint='Decide which counts: smd.resample(x, "1h", overlaps="first"), "last" (of the rows) or "mean". If clocks are wrong: '
+        'smd.read(..., clock="auto").',
     )
 
 
