@@ -30,7 +30,7 @@ from cryptography.x509 import load_pem_x509_certificate
 
 import smd_notebook as smd
 from smd_notebook.access.credentials import Credentials, load_chain, on_binder
-from smd_notebook.errors import ConfigurationError
+from smd_notebook.errors import ConfigurationError, SmdWarning
 from smd_notebook.espi.resources import Secret
 
 CANARY = "CANARY-hunter2"
@@ -224,6 +224,15 @@ def test_nothing_shows_them() -> None:
             away(one)
     with pytest.raises(TypeError):
         json.dumps(asdict(one))
+
+
+def test_codes_do_not_travel_in_the_clear_unsaid() -> None:
+    """RFC 9700 §2.6; an address of this machine is allowed (RFC 8252 §7.3)."""
+    for address in ("http://lab.example/OAuthCallback", "HTTP://127.0.0.1.example/"):
+        with pytest.warns(SmdWarning, match="codes that come back"):
+            Credentials("a", "b", redirect_uri=address)  # type: ignore[arg-type]
+    for address in ("https://lab.example/", "http://127.0.0.1:8000/x", "http://localhost:3000/x", "http://[::1]:1/"):
+        Credentials("a", "b", redirect_uri=address)  # type: ignore[arg-type]
 
 
 def test_a_plain_text_becomes_a_secret() -> None:

@@ -17,9 +17,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
+from smd_notebook.access.custodian import is_loopback
 from smd_notebook.access.files import read_private, refuse_open
 from smd_notebook.access.guard import discreet
-from smd_notebook.errors import ConfigurationError, needs
+from smd_notebook.errors import ConfigurationError, needs, warn
 from smd_notebook.espi.resources import Secret
 
 __all__ = ["Credentials", "Identity", "load_chain", "on_binder"]
@@ -93,6 +94,11 @@ class Credentials:
     ------
     ConfigurationError
         Where the client id or secret is empty.
+
+    Warns
+    -----
+    SmdWarning
+        Where the redirect URI lets codes travel in the clear (RFC 9700 §2.6).
     """
 
     client_id: str
@@ -112,6 +118,12 @@ class Credentials:
                 object.__setattr__(self, name, Secret(value) if value else None)
         if not self.client_id or not isinstance(self.client_secret, Secret):
             raise ConfigurationError("the client id or the client secret is missing", hint="The utility's portal shows both.")
+        back = self.redirect_uri or ""
+        if back.lower().startswith("http://") and not is_loopback(back):
+            warn(
+                "the redirect URI begins with http:// and leads to another machine: who is on the way can read the codes that come back. "
+                "Register one with https://, or one of your own machine (http://127.0.0.1:PORT/...)"
+            )
 
     @classmethod
     @discreet
