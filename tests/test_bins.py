@@ -488,6 +488,10 @@ def test_intervals_without_a_time_are_left_out_with_a_warning(value):
     assert smd.check(frame)["code"].tolist()[0] == "time-missing"
 
 
+def test_a_value_beyond_floats_is_infinite_in_its_bin_alone():
+    assert resample(regular("2024-01-01", 8, [1.0, np.inf, 3, 4, 5, 6, 7, 8]), "1h")["value"].tolist() == [np.inf, 26]
+
+
 def test_intervals_without_length():
     frame = regular("2024-01-01", 4, [1.0, 2, 3, 4])
     frame.loc[1, "end"] = frame.loc[1, "start"]

@@ -187,6 +187,8 @@ def _check(found: Intervals, edges: Ints, amount: Floats, covered: Floats, *, ad
         time = np.maximum(np.minimum(found.end, edges[-1]) - np.maximum(found.start, edges[0]), 0)
     held = found.value * (time / length) if additive else found.value * time
     put = amount[covered > 0]
+    with np.errstate(invalid="ignore"):  # a value too large for a float is infinite, and so are both sums
+        off = abs(put.sum() - held.sum())
     # floating-point sums of so many terms may differ in the last digits, and in no more
-    if covered.sum() != time.sum() or abs(put.sum() - held.sum()) > 1e-9 * np.abs(held).sum():
+    if covered.sum() != time.sum() or off > 1e-9 * np.abs(held).sum():
         raise SmdError("the bins do not hold what the intervals hold", hint="This is a fault of smd_notebook: please report it.")
