@@ -466,6 +466,14 @@ def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> No
         assert cohort.findings[["code", "source"]].to_numpy().tolist() == [["source-failed", "Eve/usage.xml"]]
 
 
+def test_a_store_in_the_folder_of_the_sources_is_no_source(tmp_path: Path) -> None:
+    home(1).select(end="2025-10-27").to_espi(tmp_path / "a.xml")
+    for _ in range(2):
+        cohort = cohort_of(tmp_path, tmp_path / "homes.zarr")
+    assert not len(cohort.findings)
+    assert cohort.meters["source"].tolist() == ["a.xml"]
+
+
 def test_under_strict_findings_are_errors_once_all_is_stored(tmp_path: Path) -> None:
     with smd.strict("source-failed"), pytest.raises(FindingError, match="source-failed"):
         cohort_of([home(1), b"<feed>"], tmp_path / "homes.zarr")
@@ -647,8 +655,9 @@ def test_refusals(tmp_path: Path, twelve: smd.Cohort) -> None:
         cohort_of([home(1)], tmp_path / "other.zarr")
     with pytest.raises(ReadError, match="nothing to read"):
         cohort_of([], tmp_path / "new.zarr")
-    with pytest.raises(ReadError, match="int cannot be read"):
-        cohort_of(3, tmp_path / "new.zarr")
+    for wrong in (3, home(1).tidy(), [home(1).tidy()]):
+        with pytest.raises(ReadError, match=r"(int|DataFrame) cannot be read"):
+            cohort_of(wrong, tmp_path / "new.zarr")
     for options in ({"clock": "broken"}, {"dialect": "nobody"}, {"client": 5}):
         with pytest.raises(ConfigurationError):
             cohort_of([home(1)], tmp_path / "new.zarr", **options)
@@ -765,6 +774,8 @@ def test_refused_selections(twelve: smd.Cohort) -> None:
         (lambda: twelve.select(service="water"), "(?s)no meter is left: none has this service.*Meters have electricity, gas"),
         (lambda: twelve.select(service="gas", interval="1h"), "no meter is left"),
         (lambda: twelve.select(interval="often"), "'often' is no length"),
+        (lambda: twelve.with_attributes({"a": 1}), "a DataFrame, not a dict"),
+        (lambda: twelve.apply("mean"), "takes a function"),
         (lambda: twelve.apply(len), "len returned no frame with a column 'usage_point'"),
         (lambda: twelve.apply(by_meter), "by_meter returned no frame"),
         (lambda: twelve.select(np.ones(3, dtype=bool)), "for each meter"),

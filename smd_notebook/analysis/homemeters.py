@@ -87,8 +87,12 @@ class Meters:
         Raises
         ------
         ConfigurationError
-            If a key comes twice, a name is taken, or no meter is known.
+            If it is no DataFrame, a key comes twice, a name is taken, or no meter is known.
         """
+        if not isinstance(table, pd.DataFrame):
+            raise ConfigurationError(
+                f"attributes are a DataFrame, not a {type(table).__name__}", hint="Of a Series: series.to_frame('name')."
+            )
         keyed = table.set_index(on) if on in table.columns else table
         if on not in self.meters.columns or not keyed.index.is_unique:
             raise ConfigurationError(f"attributes must have one row for each {on!r}", hint="Drop repeated rows first.")

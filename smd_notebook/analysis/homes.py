@@ -142,7 +142,7 @@ class Cohort(Arrays):
 
         options = options_of(clock, tz, dialect)
         check_workers(client, processes)
-        given = sources_of(sources)
+        given = sources_of(sources, Path(store))
         if processes is None and client is None and len(given) < _FEW:
             processes = 1
         work: dict[str, Any] = {"client": client, "processes": processes}
@@ -270,6 +270,8 @@ class Cohort(Arrays):
             If the function can make nothing of any table of meters (where it can of some, the others are warned of), or returns something
             without `usage_point`.
         """
+        if not callable(function):
+            raise ConfigurationError("apply takes a function of tidy frames", hint="cohort.apply(smd.analysis.ramps)")
         pieces = [(piece[0], (str(self._store.path), function, options, *piece)) for piece in self._pieces()]
         return gathered(applied, pieces, client, processes)
 

@@ -124,13 +124,15 @@ class Home:
         return any(one["code"] == "source-failed" for one in self.findings)
 
 
-def sources_of(given: Any) -> list[Source]:
+def sources_of(given: Any, store: Path) -> list[Source]:
     """Return one source a home.
 
     Parameters
     ----------
     given : path, glob, folder, iterable of sources, or mapping of names to sources
         What `Cohort.read` was given.
+    store : path
+        Where they are written to; its own files are no sources, where it stands in their folder.
 
     Raises
     ------
@@ -141,7 +143,10 @@ def sources_of(given: Any) -> list[Source]:
         given = [Source(str(name), one, named=True) for name, one in given.items()]
     elif isinstance(given, (str, os.PathLike)) and not glob.has_magic(str(given)) and not Path(given).expanduser().exists():
         raise ReadError("there is no such file or folder", source=Path(given).name, hint=_TAKES)
-    found = list(_expanded(given, "source"))
+    inside = store.absolute()
+    found = [
+        one for one in _expanded(given, "source") if not (isinstance(one.what, str) and Path(one.what).absolute().is_relative_to(inside))
+    ]
     if not found:
         raise ReadError("there is nothing to read", hint=_TAKES)
     return _told_apart(found)
@@ -176,7 +181,7 @@ def _expanded(given: Any, name: str) -> Iterator[Source]:
         yield given
     elif isinstance(given, Feed | bytes) or callable(given) or hasattr(given, "read") or hasattr(given, "subscription"):
         yield Source(str(getattr(given, "name", "") or name), given)
-    elif isinstance(given, Iterable) and not isinstance(given, Mapping):
+    elif isinstance(given, Iterable) and not isinstance(given, Mapping) and not hasattr(given, "columns"):  # nor a DataFrame
         for number, one in enumerate(given, 1):
             several = isinstance(one, (list, tuple))  # files that belong together
             yield from [Source(f"{name} {number}", list(one))] if several else _expanded(one, f"{name} {number}")
