@@ -229,7 +229,7 @@ def test_nothing_shows_them() -> None:
 def test_codes_do_not_travel_in_the_clear_unsaid() -> None:
     """RFC 9700 §2.6; an address of this machine is allowed (RFC 8252 §7.3)."""
     for address in ("http://lab.example/OAuthCallback", "HTTP://127.0.0.1.example/"):
-        with pytest.warns(SmdWarning, match="codes that come back"):
+        with pytest.warns(SmdWarning, match="codes come back in the clear"):
             Credentials("a", "b", redirect_uri=address)  # type: ignore[arg-type]
     for address in ("https://lab.example/", "http://127.0.0.1:8000/x", "http://localhost:3000/x", "http://[::1]:1/"):
         Credentials("a", "b", redirect_uri=address)  # type: ignore[arg-type]

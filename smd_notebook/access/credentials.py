@@ -121,7 +121,7 @@ class Credentials:
         back = self.redirect_uri or ""
         if back.lower().startswith("http://") and not is_loopback(back):
             warn(
-                "the redirect URI begins with http:// and leads to another machine: who is on the way can read the codes that come back. "
+                "the redirect URI begins with http:// and leads to another machine, so that codes come back in the clear. "
                 "Register one with https://, or one of your own machine (http://127.0.0.1:PORT/...)"
             )
 
