@@ -648,7 +648,7 @@ def test_refusals(tmp_path: Path, twelve: smd.Cohort) -> None:
     with pytest.raises(ReadError, match="no such file or folder"):
         cohort_of(tmp_path / "hoems", tmp_path / "homes.zarr")
     cohort_of([home(1)], tmp_path / "old.zarr")
-    zarr.open_group(str(tmp_path / "old.zarr"), mode="a").attrs["format"] = "smd_notebook cohort 0"
+    zarr.open_group(str(tmp_path / "old.zarr"), mode="a").attrs["format"] = "smd_notebook cohort 1"
     with pytest.raises(ConfigurationError, match="another version of smd_notebook"):
         smd.Cohort(tmp_path / "old.zarr")
     with pytest.raises(ConfigurationError, match="a Zarr store, and no cohort's"):

@@ -34,7 +34,7 @@ __all__ = ["BATCH", "DAMAGED", "Store", "exported", "opened"]
 BATCH = 10
 #: Rows by which tables grow, and records in a chunk.
 GROWTH = 100
-_FORMAT = "smd_notebook cohort 1"
+_FORMAT = "smd_notebook cohort 2"
 #: What to do about a store that is not whole.
 DAMAGED = "Copy the store again from where it is whole, or read the sources into another one. What is left: xarray.open_zarr, with gaps."
 _TIME = "seconds since 1970-01-01"
