@@ -168,6 +168,7 @@ def files(authority: trustme.CA, tmp_path: Path) -> dict[str, Path]:
     paths = {"certificate": tmp_path / "own.pem", "key": tmp_path / "own.key", "ca": tmp_path / "ca.pem"}
     paths["certificate"].write_bytes(own.cert_chain_pems[0].bytes())
     paths["key"].write_bytes(own.private_key_pem.bytes())
+    paths["key"].chmod(0o600)
     authority.cert_pem.write_to_path(paths["ca"])
     return paths
 
@@ -261,6 +262,13 @@ def test_a_listener_may_ask_for_a_certificate(files: dict[str, Path], authority:
 def test_a_path_that_never_matches_is_refused(files: dict[str, Path], path: str) -> None:
     with pytest.raises(ConfigurationError, match="does not begin with /"):
         LocalHttps(files["certificate"], files["key"], path=path)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+def test_a_key_that_everybody_may_read_is_refused(files: dict[str, Path]) -> None:
+    files["key"].chmod(0o644)
+    with pytest.raises(ConfigurationError, match=r"everybody may read the private key own\.key"):
+        LocalHttps(files["certificate"], files["key"])
 
 
 def test_an_inbox_for_everybody_is_told(files: dict[str, Path]) -> None:

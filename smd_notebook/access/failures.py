@@ -65,7 +65,8 @@ def read_whole(response: requests.Response, most: int, *, again: bool = True) ->
             size += len(part)
             if size > most:
                 response.close()
-                return ServiceError("the server's reply is larger than is safe", status_code=response.status_code)
+                hint = "Data come in smaller replies where you ask for a shorter window."
+                return ServiceError("the server's reply is larger than is safe", status_code=response.status_code, hint=hint)
     except PROBLEMS as error:
         response.close()
         return network_error(error, again=again)

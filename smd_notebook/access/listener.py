@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from smd_notebook.access.files import refuse_open
 from smd_notebook.access.notices import MAX_BYTES, Notice, drained, notified
 from smd_notebook.access.serving import Listener
 from smd_notebook.errors import ConfigurationError, ReadError, warn
@@ -55,7 +56,8 @@ class LocalHttps:
     Raises
     ------
     ConfigurationError
-        If a file cannot be used, only one of `client_ca` and `client_names` is given, or the port is taken (on entering).
+        If a file cannot be used, everybody may read the key and it has no passphrase, only one of `client_ca` and `client_names` is
+        given, or the port is taken (on entering).
 
     Warns
     -----
@@ -87,6 +89,8 @@ class LocalHttps:
                 "the inbox's path does not begin with /, so no request would ever match it",
                 hint='Give the path alone of the registered address, such as path="/notify-7f3a".',
             )
+        if passphrase is None and Path(key).is_file():
+            refuse_open(Path(key))
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.minimum_version = ssl.TLSVersion.TLSv1_2
         try:

@@ -37,7 +37,8 @@ _RETRIED = (429, 502, 503, 504)
 #: A pause that is longer than this is the caller's to take [s].
 _LONGEST_PAUSE = 120.0
 _HOPS = 3
-_MOST_TOKEN, _MOST = 1 << 20, 1 << 26
+#: How long replies may be [bytes]; batches may have 200 MB (Con Edison).
+_MOST_TOKEN, _MOST = 1 << 20, 1 << 28
 _log = logging.getLogger(__name__)
 
 
