@@ -359,6 +359,7 @@ def assert_part_of(left: smd.Cohort, whole: smd.Cohort) -> None:
 
 
 @pytest.mark.prove
+@pytest.mark.filterwarnings("ignore:.*the readings of others")  # there are fewer kinds of homes than homes
 def test_killed_at_ten_random_moments_and_resumed_the_store_is_the_same(tmp_path: Path) -> None:
     """A thousand home-years, with all processes killed when a random number of homes is there, and a random while later."""
     path, n = tmp_path / "killed.zarr", HOME_YEARS
