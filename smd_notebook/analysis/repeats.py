@@ -37,9 +37,11 @@ def digest_of(start: Ints, value: Ints) -> str:
     >>> digest_of(900 * day, day * 0)
     ''
     """
-    if np.count_nonzero(np.diff(value)) < _CHANGES:
+    if np.count_nonzero(value[1:] != value[:-1]) < _CHANGES:
         return ""
-    return blake2b(np.concatenate([start, value]).tobytes(), digest_size=8).hexdigest()
+    found = blake2b(start[[0, -1]].tobytes(), digest_size=8)  # with all times it would take twice as long
+    found.update(value.tobytes())
+    return found.hexdigest()
 
 
 def copied(source: str, other: str) -> dict[str, Any]:
