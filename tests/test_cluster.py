@@ -88,8 +88,8 @@ ANALYSES: dict[str, Callable[..., pd.DataFrame]] = {
     "publish": lambda homes, **where: homes.publish("1W", customers="non-residential", **where),
     "coincidence": lambda homes, **where: homes.coincidence("1h", **where),
 }
-#: Each costs the start of a cluster.
-EVERY_DAY = ("profile",)
+#: By arrays, twice over the meters, and by homes; each costs the start of a cluster.
+EVERY_DAY = ("profile", "coincidence_curve", "compare_tariffs")
 
 
 @pytest.mark.usefixtures("killing")
