@@ -159,7 +159,7 @@ def load_key(path: Path, passphrase: Secret | None = None) -> PrivateKeyTypes:
     ConfigurationError
         If it cannot be read, or it is not encrypted and everybody may read it.
     """
-    if passphrase is None and path.expanduser().is_file():
+    if passphrase is None:
         refuse_open(path.expanduser())
     private, problem = _load_key(path, passphrase.reveal().encode() if passphrase else None)
     if private is None:

@@ -53,14 +53,14 @@ def refuse_open(key: Path) -> None:
     Parameters
     ----------
     key : Path
-        The file.
+        The file. Where there is none, nothing is refused: whoever reads it says so.
 
     Raises
     ------
     ConfigurationError
         Where everybody may.
     """
-    if _POSIX and key.stat().st_mode & 0o007:
+    if _POSIX and key.is_file() and key.stat().st_mode & 0o007:
         raise ConfigurationError(f"everybody may read the private key {key.name}", hint=f"chmod 600 {key}")
 
 

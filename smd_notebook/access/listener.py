@@ -89,7 +89,7 @@ class LocalHttps:
                 "the inbox's path does not begin with /, so no request would ever match it",
                 hint='Give the path alone of the registered address, such as path="/notify-7f3a".',
             )
-        if passphrase is None and Path(key).is_file():
+        if passphrase is None:
             refuse_open(Path(key))
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.minimum_version = ssl.TLSVersion.TLSv1_2
