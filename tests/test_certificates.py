@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -206,7 +208,7 @@ def test_a_key_that_everybody_may_read_signs_nothing(tmp_path: Path) -> None:
 def test_a_key_of_an_unknown_curve_is_told_and_no_passphrase_with_it(tmp_path: Path) -> None:
     """SEC1 key of the curve 1.3.132.0.6, which has 112 bits."""
     body = "MD4CAQEEDnysBJ6IAa0hxKn704jIoAcGBSuBBAAGoSADHgAE1EwzZQ9YJcgpCOouJBShGP9Ruhp7Rq/KLJ/JhQ=="
-    (tmp_path / "smd.key").write_text(f"-----BEGIN EC PRIVATE KEY-----\n{body}\n-----END EC PRIVATE KEY-----\n")
+    (tmp_path / "smd.key").write_text(ssl.DER_cert_to_PEM_cert(base64.b64decode(body)).replace("CERTIFICATE", "EC PRIVATE KEY"))
     with pytest.raises(ConfigurationError, match="no key that can be read") as caught:
         load_key(tmp_path / "smd.key", Secret("CANARY-passphrase"))
     assert "CANARY" not in shown_by(caught.value)
