@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from smd_notebook.analysis.workers import in_order
+from smd_notebook.analysis.workers import in_order, unbroken
 from smd_notebook.errors import ConfigurationError, SmdError
 
 
@@ -78,3 +79,50 @@ def test_a_cluster_whose_worker_is_killed(tmp_path: Path) -> None:
         pieces = ((number, str(tmp_path)) for number in range(9))
         assert list(in_order(die_once, pieces, client=client)) == [number * number for number in range(9)]
     assert (tmp_path / "died").exists()
+
+
+@pytest.fixture
+def ears() -> Iterator[None]:
+    """Let this process hear interrupts: a shell's background jobs are born deaf to them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ears")
+def test_an_interrupt_waits_for_what_is_begun() -> None:
+    done = []
+
+    def write() -> None:
+        with unbroken():
+            signal.raise_signal(signal.SIGINT)
+            done.append(1)
+
+    with pytest.raises(KeyboardInterrupt):
+        write()
+    assert done == [1]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with pytest.raises(ZeroDivisionError), unbroken():
+        done.append(1 // 0)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.usefixtures("ears")
+def test_who_ignores_interrupts_goes_on_ignoring_them() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with unbroken():
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def test_other_threads_write_as_they_are() -> None:
+    done = []
+
+    def write() -> None:
+        with unbroken():
+            done.append(1)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    thread.join()
+    assert done == [1]

@@ -20,7 +20,7 @@ from smd_notebook.analysis.homestore import Store, exported
 from smd_notebook.analysis.intake import Options, Source, fingerprints, options_of, sources_of, take_in, tens
 from smd_notebook.analysis.measures import metrics
 from smd_notebook.analysis.release import release_screen
-from smd_notebook.analysis.workers import check_workers, in_order, on_disk, writing
+from smd_notebook.analysis.workers import check_workers, in_order, on_disk, unbroken, writing
 from smd_notebook.errors import ConfigurationError, enforce, needs, warn
 from smd_notebook.findings import as_frame
 
@@ -158,13 +158,13 @@ class Cohort(Arrays):
             with tqdm(total=len(given), desc="read", unit="home", disable=not (progress and given)) as bar:
                 for homes in in_order(take_in, ((some, options) for some in tens(given)), **work):
                     told["source-failed"] += sum(home.failed for home in homes)
-                    with saved():
+                    with saved(), unbroken():
                         records = target.add(homes)
                     for record in records:
                         told.update({one["code"] for one in record["findings"]} & (_TOLD.keys() - {"source-failed"}))
                     bar.update(len(homes))
             if given or os.access(target.path, os.W_OK):
-                with saved():
+                with saved(), unbroken():
                     target.finish()
         out = cls(store)
         enforce(target.findings)

@@ -6,6 +6,7 @@ import gc
 import multiprocessing
 import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -19,7 +20,7 @@ from typing import Any
 
 from smd_notebook.errors import ConfigurationError, SmdError
 
-__all__ = ["check_workers", "in_order", "on_disk", "writing"]
+__all__ = ["check_workers", "in_order", "on_disk", "unbroken", "writing"]
 
 _TRIES = 3
 
@@ -128,6 +129,26 @@ def on_disk(path: Path, hint: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise ConfigurationError(f"{path.name!r} cannot be written ({error.strerror or type(error).__name__})", hint=hint) from None
+
+
+@contextmanager
+def unbroken() -> Iterator[None]:
+    """Put an interrupt off until what is begun is done, as is right for the few moments of a write.
+
+    Zarr writes in a thread of its own, which would go on with half of it; and it leaves a warning of Python's about coroutines.
+    """
+    # other threads are never interrupted, and may not say who is; nor may Python where a host program, such as R, takes interrupts
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is None:
+        yield
+        return
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 @contextmanager
