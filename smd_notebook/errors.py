@@ -13,9 +13,12 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.util import find_spec
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from smd_notebook.catalogue import CODES
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = [
     "ArchiveError",
@@ -45,6 +48,7 @@ __all__ = [
     "gathered",
     "is_strict",
     "needs",
+    "on_disk",
     "strict",
     "warn",
 ]
@@ -266,6 +270,29 @@ def needs(what: str, package: str, extra: str) -> None:
     """
     if find_spec(package) is None:
         raise ConfigurationError(f"{what} needs {package}", hint=f"pip install '.[{extra}]' from the clone")
+
+
+@contextmanager
+def on_disk(path: Path, hint: str = "") -> Iterator[None]:
+    """Say what a disk that is full, or may not be written to, means for what is being written.
+
+    Parameters
+    ----------
+    path : Path
+        What is written.
+    hint : str, optional
+        What to do about it.
+
+    Raises
+    ------
+    ConfigurationError
+        Where it cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        hint = hint or f"Make room in {path.parent}, or let this user write there, and run this again."
+        raise ConfigurationError(f"{path.name!r} cannot be written ({error.strerror or type(error).__name__})", hint=hint) from None
 
 
 class SmdWarning(UserWarning):

@@ -13,7 +13,7 @@ from threading import Event
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from smd_notebook.errors import ConfigurationError, warn
+from smd_notebook.errors import ConfigurationError, on_disk, warn
 from smd_notebook.espi.resources import Secret
 from smd_notebook.widgets.errands import BEAT
 
@@ -240,7 +240,7 @@ def _write(feed: Feed, frame: pd.DataFrame, csv: Path) -> bool:
     from smd_notebook.tables import read_tidy
 
     part = csv.with_name(f".{csv.name}.part.csv")
-    try:
+    with on_disk(csv, "Choose another with csv=."):
         part.unlink(missing_ok=True)  # of a run that was killed, or a link that somebody has put there to have its target overwritten
         os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         feed.to_csv(part)
@@ -248,8 +248,6 @@ def _write(feed: Feed, frame: pd.DataFrame, csv: Path) -> bool:
         with part.open("rb+") as stream:
             os.fsync(stream.fileno())
         part.replace(csv)
-    except OSError as error:
-        raise ConfigurationError(f"{csv.name} cannot be written ({error.strerror})", hint="Choose another with csv=.") from None
     return len(back) == len(frame) and bool((back["value"].to_numpy() == frame["value"].to_numpy()).all())
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import itertools
 import json
 import multiprocessing
 import os
@@ -214,6 +216,38 @@ def _hold(folder, ready, done):
     with locked((folder,)):
         ready.set()
         done.wait(30)
+
+
+@pytest.mark.parametrize("call", [1, 2, 3, 4])
+def test_a_full_disk_leaves_nothing_that_counts(folder, monkeypatch, call):
+    """Whichever file it is that finds no room, the reply or its provenance, or the folder's own entry of either."""
+    store(folder, reply(0, HOUR), feed(0, HOUR))
+    before, real, calls = {path.name for path in folder.iterdir()}, os.fsync, itertools.count(1)
+
+    def full(handle: int) -> None:
+        if next(calls) == call:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(handle)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(ConfigurationError, match=r"cannot be written \(No space left on device\)") as caught:
+            store(folder, reply(HOUR, 2 * HOUR), feed(HOUR, 2 * HOUR))
+    assert f"Make room in {folder}" in caught.value.hint
+    assert {path.name for path in folder.iterdir()} == before
+    got = download(folder, 0, 2 * HOUR)
+    assert got.missing() == (("7", (HOUR, 2 * HOUR)),)
+    with locked((folder,)):
+        store(folder, reply(HOUR, 2 * HOUR), feed(HOUR, 2 * HOUR))
+    assert got.complete
+    assert smd.read(got).tidy()["value"].sum() == 2
+
+
+def test_a_folder_that_cannot_be_written(folder):
+    (folder / ".lock").mkdir()
+    with pytest.raises(ConfigurationError, match=r"'\.lock' cannot be written") as caught, locked((folder,)):
+        pass
+    assert str(folder) in caught.value.hint
 
 
 def test_two_processes_do_not_write_into_one_folder(folder):

@@ -11,7 +11,7 @@ import html
 import json
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -22,7 +22,7 @@ from xml.parsers import expat
 
 from smd_notebook.access.files import write_private
 from smd_notebook.access.windows import Window, gaps, stamp
-from smd_notebook.errors import ConfigurationError, NotReady, ReadError, Unavailable
+from smd_notebook.errors import ConfigurationError, NotReady, ReadError, Unavailable, on_disk
 
 __all__ = ["Download", "Reply", "folder_of", "is_intact", "locked", "plain_name", "replies", "set_aside", "store", "whole"]
 
@@ -152,20 +152,20 @@ def locked(folders: tuple[Path, ...]) -> Iterator[None]:
     Raises
     ------
     ConfigurationError
-        Where another one is at it.
+        Where another one is at it, or they cannot be written.
     """
     from filelock import FileLock, Timeout
 
     with ExitStack() as stack:
         for folder in sorted(set(folders)):
-            try:
-                stack.enter_context(FileLock(folder / ".lock", timeout=0, mode=0o600))
-            except Timeout:
-                raise ConfigurationError(
-                    f"another download is writing into {folder}", hint="Wait until it ends, stop it, or choose another folder with to=."
-                ) from None
-            for leftover in (*folder.glob(".*.xml-*"), *folder.glob(".*.json-*")):  # of a write that a crash cut off
-                leftover.unlink()
+            with on_disk(folder / ".lock"):
+                try:
+                    stack.enter_context(FileLock(folder / ".lock", timeout=0, mode=0o600))
+                except Timeout:
+                    hint = "Wait until it ends, stop it, or choose another folder with to=."
+                    raise ConfigurationError(f"another download is writing into {folder}", hint=hint) from None
+                for leftover in (*folder.glob(".*.xml-*"), *folder.glob(".*.json-*")):  # of a write that a crash cut off
+                    leftover.unlink()
         yield
 
 
@@ -210,6 +210,8 @@ def store(folder: Path, reply: Reply, data: bytes = b"") -> Reply:
     ------
     Unavailable
         Where the body is cut short or is no Green Button data: then nothing is kept.
+    ConfigurationError
+        Where the disk is full, or the folder cannot be written: then nothing is kept either.
     """
     found: dict[str, Any] = {"package": _version()}
     stem = _stem(folder, reply)
@@ -225,9 +227,16 @@ def store(folder: Path, reply: Reply, data: bytes = b"") -> Reply:
         found |= {"file": f"{stem}.xml", "sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
         lesser = LESSER_QUALITIES & {int(code) for code in _QUALITY.findall(data)}
         found |= {"readings": len(_READING.findall(data)), "provisional": reply.provisional or ("quality" if lesser else "")}
-        write_private(folder / found["file"], data)
     done = Reply(**{**asdict(reply), **found})
-    write_private(folder / f"{stem}.json", json.dumps(asdict(done), indent=1).encode())
+    try:
+        if done.file:
+            write_private(folder / done.file, data)
+        write_private(folder / f"{stem}.json", json.dumps(asdict(done), indent=1).encode())
+    except ConfigurationError:
+        with suppress(OSError):
+            for name in (f"{stem}.json", f"{stem}.xml"):
+                (folder / name).unlink(missing_ok=True)
+        raise
     return done
 
 

@@ -284,7 +284,7 @@ class Client(Bulk):
         AuthorizationError, ServiceError
             What the utility answered. What came before is archived, and the same call goes on from there.
         ConfigurationError
-            Where the window is empty, or another download is writing into the same folder.
+            Where the window is empty, or another download is writing into the same folder, or it cannot be written.
         """
         zone, now, name = self.custodian.zone, self.now(), str(subscription)
         until = None if end is None else instant(end, zone)

@@ -65,7 +65,7 @@ def fill(
     AuthorizationError, ServiceError
         What the utility answered; what was archived before stays.
     ConfigurationError
-        Another download is writing into the same folder.
+        Another download is writing into the same folder, or it cannot be written; what was archived before stays.
 
     Warns
     -----

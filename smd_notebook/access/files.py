@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from smd_notebook.errors import ConfigurationError
+from smd_notebook.errors import ConfigurationError, on_disk
 
 __all__ = ["locked", "private_folder", "read_private", "refuse_open", "write_private"]
 
@@ -86,7 +86,17 @@ def write_private(path: Path, data: bytes, *, partial: Path | None = None, durab
         the same time. By default a name that nobody has.
     durable : bool, default True
         Whether to wait for the disk; without it a power cut may bring the old file back.
+
+    Raises
+    ------
+    ConfigurationError
+        Where the disk is full, or the folder cannot be written.
     """
+    with on_disk(path):
+        _replace(path, data, partial, durable=durable)
+
+
+def _replace(path: Path, data: bytes, partial: Path | None, *, durable: bool) -> None:
     if partial is None:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # mkstemp makes it 0600
     else:

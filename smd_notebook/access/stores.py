@@ -268,10 +268,7 @@ class FileStore:
             Where it cannot be written.
         """
         path = self._path(key)
-        try:
-            write_private(path, _written(key, token), partial=_partial(path))
-        except OSError as error:
-            raise _no_room(self.folder, error) from None
+        write_private(path, _written(key, token), partial=_partial(path))
 
     def room(self) -> None:
         """Look whether a token could be kept now.
@@ -287,7 +284,9 @@ class FileStore:
                 file.flush()
                 os.fsync(file.fileno())  # where quotas are kept far away, it is now that one hears of them
         except OSError as error:
-            raise _no_room(self.folder, error) from None
+            reason = error.strerror or type(error).__name__
+            hint = f"Make room in {self.folder}, or choose another: FileStore(folder)."
+            raise ConfigurationError(f"no token can be kept ({reason})", hint=hint) from None
 
     def forget(self, key: Key) -> None:
         """Delete a token's file.
@@ -379,11 +378,6 @@ def _prefix(custodian: str, client_id: str) -> str:
 
 def _partial(path: Path) -> Path:
     return path.with_suffix(".json-new")
-
-
-def _no_room(folder: Path, error: OSError) -> ConfigurationError:
-    reason = error.strerror or type(error).__name__
-    return ConfigurationError(f"no token can be kept ({reason})", hint=f"Make room in {folder}, or choose another: FileStore(folder).")
 
 
 def _damaged(path: Path) -> ConfigurationError:

@@ -20,8 +20,8 @@ from smd_notebook.analysis.homestore import Store, exported
 from smd_notebook.analysis.intake import Options, Source, fingerprints, options_of, sources_of, take_in, tens
 from smd_notebook.analysis.measures import metrics
 from smd_notebook.analysis.release import release_screen
-from smd_notebook.analysis.workers import check_workers, in_order, on_disk, unbroken, writing
-from smd_notebook.errors import ConfigurationError, enforce, needs, warn
+from smd_notebook.analysis.workers import check_workers, in_order, unbroken, writing
+from smd_notebook.errors import ConfigurationError, enforce, needs, on_disk, warn
 from smd_notebook.findings import as_frame
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any
 
-from smd_notebook.errors import ConfigurationError, SmdError
+from smd_notebook.errors import ConfigurationError, SmdError, on_disk
 
-__all__ = ["check_workers", "in_order", "on_disk", "unbroken", "writing"]
+__all__ = ["check_workers", "in_order", "unbroken", "writing"]
 
 _TRIES = 3
 
@@ -114,21 +114,6 @@ def _pooled(work: Callable[..., Any], pieces: Iterator[tuple[Any, ...]], n: int)
                 stop.set()
                 pool.shutdown(cancel_futures=True)
                 raise
-
-
-@contextmanager
-def on_disk(path: Path, hint: str) -> Iterator[None]:
-    """Say what a disk that is full, or may not be written to, means for what is being written.
-
-    Raises
-    ------
-    ConfigurationError
-        Where it cannot be written.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise ConfigurationError(f"{path.name!r} cannot be written ({error.strerror or type(error).__name__})", hint=hint) from None
 
 
 @contextmanager
