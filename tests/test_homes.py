@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from hashlib import sha256
@@ -303,6 +304,48 @@ def test_a_store_that_lost_files_is_refused(tmp_path: Path, thirteen: smd.Cohort
     with pytest.raises(ReadError, match="1 of its files is gone"):
         cohort_of([home(1)], path)
     assert len(smd.Cohort(whole)) == len(thirteen)
+
+
+@pytest.mark.parametrize("how", ["cut", "one bit", "zeros", "head"])
+def test_a_chunk_that_is_garbled_is_no_other_values(tmp_path: Path, twelve: smd.Cohort, how: str) -> None:
+    """A single bit of what Blosc has compressed may be another value to it, without a word."""
+    name = "electricity-delivered-15min/y2025/value/c/0/0"
+    path = tmp_path / "homes.zarr"
+    shutil.copytree(twelve._store.path, path)
+    data = (path / name).read_bytes()
+    at = len(data) // 2
+    garbled = {
+        "cut": data[:at],
+        "one bit": data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :],
+        "zeros": bytes(len(data)),
+        "head": b"x" + data,
+    }
+    (path / name).write_bytes(garbled[how])
+    cohort = smd.Cohort(path)
+    other = cohort.select(service="gas")
+    assert len(other.tidy()) == len(twelve.select(service="gas").tidy())
+    tasks: list[Callable[[], Any]] = [
+        cohort.tidy,
+        cohort.metrics,
+        cohort.profile,
+        cohort.duration_curve,
+        lambda: cohort.select(flow="delivered").coincidence("1D"),
+        lambda: cohort.to_parquet(tmp_path / "files", progress=False),
+        lambda: cohort_of([home(13)], path),  # its meters belong into this chunk
+    ]
+    for task in tasks if how == "one bit" else tasks[:1]:
+        with pytest.raises(ReadError, match=r"homes\.zarr: electricity-delivered-15min/y2025(/value)? is damaged") as caught:
+            task()
+        assert "read the sources into another one" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["zarr.json", "sources/zarr.json", "sources/c/0"])
+def test_a_list_of_sources_that_is_garbled_is_refused(tmp_path: Path, twelve: smd.Cohort, name: str) -> None:
+    shutil.copytree(twelve._store.path, tmp_path / "homes.zarr")
+    whole = (tmp_path / "homes.zarr" / name).read_bytes()
+    (tmp_path / "homes.zarr" / name).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ReadError, match=r"homes\.zarr: .*is damaged"):
+        smd.Cohort(tmp_path / "homes.zarr")
 
 
 def test_what_an_unfinished_run_wrote_is_nobody_elses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

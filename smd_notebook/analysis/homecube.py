@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from smd_notebook.analysis.grid import edges_of_year
-from smd_notebook.analysis.homestore import BATCH, Store
+from smd_notebook.analysis.homestore import BATCH, Store, undamaged
 from smd_notebook.datasets import METHODS, cf_unit, time_coords
 from smd_notebook.errors import ConfigurationError, needs
 from smd_notebook.espi import codes
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     import xarray as xr
+    from numpy.typing import NDArray
 
 __all__ = ["at_once", "dataset"]
 
@@ -41,7 +43,7 @@ _LEFT_OUT = ("service", "measure", "flow", "unit", "interval", "zone", "n", "cov
 class _Year:
     """The meters' values or qualities of a year, as something that dask takes for an array."""
 
-    path: str
+    store: Path
     name: str
     rows: Any  # in the store
     power: int
@@ -65,19 +67,23 @@ class _Year:
         rows, times = key
         chosen = self.rows[rows]
         out = np.empty((len(chosen), self.n), dtype=self.dtype)
-        array: Any = zarr.open_array(f"{self.path}/{self.name}", mode="r")
-        there = np.flatnonzero(chosen < array.shape[0])
+        with undamaged(self.store, self.name):
+            array: Any = zarr.open_array(f"{self.store}/{self.name}", mode="r")
+            there = np.flatnonzero(chosen < array.shape[0])
+            raw = _rows(array, chosen[there])
         out[chosen >= array.shape[0]] = np.nan  # later meters may have nothing in this year
-        if there.size:
-            wanted = chosen[there]
-            low, high = int(wanted[0]), int(wanted[-1]) + 1
-            raw = array[low:high] if (np.diff(wanted) == 1).all() else array.oindex[wanted]
-            for place, numbers in zip(there.tolist(), raw, strict=True):  # one at a time: it stays in the processor's cache
-                if self.dtype == "f8":
-                    out[place] = scaled(numbers, self.power)
-                else:
-                    out[place] = np.where(numbers == MISSING_SMALL, np.nan, numbers)
+        for place, numbers in zip(there.tolist(), raw, strict=True):  # one at a time: it stays in the processor's cache
+            if self.dtype == "f8":
+                out[place] = scaled(numbers, self.power)
+            else:
+                out[place] = np.where(numbers == MISSING_SMALL, np.nan, numbers)
         return out[:, times]
+
+
+def _rows(array: Any, wanted: NDArray[np.int64]) -> Any:
+    if wanted.size and (np.diff(wanted) == 1).all():
+        return array[int(wanted[0]) : int(wanted[-1]) + 1]
+    return array.oindex[wanted] if wanted.size else wanted
 
 
 def at_once(n: int) -> int:
@@ -132,7 +138,7 @@ def dataset(
     rows = meters["row"].to_numpy()
     parts = {
         name: [
-            _Year(f"{store.path.resolve()}/{table}", f"y{year}/{name}", rows, kind.power_of_ten, one.size - 1)
+            _Year(store.path.resolve(), f"{table}/y{year}/{name}", rows, kind.power_of_ten, one.size - 1)
             for year, one in zip(chosen, edges, strict=True)
         ]
         for name in names

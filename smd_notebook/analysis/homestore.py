@@ -7,6 +7,7 @@ So a run that is killed leaves a store that reads as of its last finished batch.
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -22,22 +23,45 @@ from smd_notebook.errors import ConfigurationError, Finding, ReadError, needs
 from smd_notebook.espi.model import MISSING, MISSING_SMALL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
     Ints = NDArray[np.int64]
 
-__all__ = ["BATCH", "DAMAGED", "Store", "exported", "opened"]
+__all__ = ["BATCH", "DAMAGED", "Store", "exported", "opened", "undamaged"]
 
 #: Meters in a chunk, and sources that are finished together.
 BATCH = 10
 #: Rows by which tables grow, and records in a chunk.
 GROWTH = 100
 _FORMAT = "smd_notebook cohort 2"
+_AGAIN = "Copy the store again from where it is whole, or read the sources into another one."
 #: What to do about a store that is not whole.
-DAMAGED = "Copy the store again from where it is whole, or read the sources into another one. What is left: xarray.open_zarr, with gaps."
+DAMAGED = f"{_AGAIN} What is left: xarray.open_zarr, with gaps."
 _TIME = "seconds since 1970-01-01"
+
+
+@contextmanager
+def undamaged(path: Path, what: str) -> Iterator[None]:
+    """Say what it means that zarr cannot make sense of a file: it was cut short or garbled, as on a failing disk.
+
+    Parameters
+    ----------
+    path : Path
+        The store.
+    what : str
+        What is read.
+
+    Raises
+    ------
+    ReadError
+        Where it is damaged.
+    """
+    try:
+        yield
+    except (KeyError, RuntimeError, SystemError, ValueError):  # of zarr, of Blosc, of a checksum, of JSON
+        raise ReadError(f"{what} is damaged: a file was cut short or garbled", source=path.name, hint=_AGAIN) from None
 
 
 class _Known(NamedTuple):
@@ -79,8 +103,10 @@ class Store:
             raise ConfigurationError(
                 text, hint="Make one: smd.Cohort.read(sources, store='homes.zarr'), in a folder that is not there yet."
             )
-        self.root = cast("Any", zarr.open_group(str(self.path), mode="a" if create else "r"))
-        if "sources" not in self.root and create and not list(self.root.keys()):
+        with undamaged(self.path, "zarr.json, or that of a table,"):
+            self.root = cast("Any", zarr.open_group(str(self.path), mode="a" if create else "r"))
+            empty = create and not list(self.root.keys())
+        if empty:
             self.root.attrs["title"] = "Green Button (ESPI) readings of a cohort"
             self.root.attrs["format"] = _FORMAT
             self._array(self.root, "sources", (0,), (GROWTH,), str, ("source",), "")
@@ -91,13 +117,11 @@ class Store:
         if made != _FORMAT:
             raise ConfigurationError(f"{self.path.name!r} is a Zarr store, and no cohort's", hint="Name another folder.")
         self.records: list[dict[str, Any]] = []
-        try:
+        with undamaged(self.path, "its list of sources, below sources/c,"):
             for text in self.root["sources"][:].tolist():
                 if not text:
                     break  # the run was killed here
                 self.records.append(json.loads(text))
-        except (KeyError, RuntimeError, ValueError):
-            raise ReadError("its list of sources, below sources/c, is damaged", source=self.path.name, hint=DAMAGED) from None
 
     # -- what is there -----------------------------------------------------------------------------------------------------------------
 
@@ -159,10 +183,11 @@ class Store:
             edges = edges_of_year(kind.step, kind.zone, year)
             shape = last - first, edges.size - 1
             value, quality = np.full(shape, MISSING), np.full(shape, np.int16(MISSING_SMALL))
-            group = self.root[f"{table}/y{year}"]
-            rows = min(group["value"].shape[0], last) - first  # later meters may have nothing in this year
-            if rows > 0:
-                value[:rows], quality[:rows] = group["value"][first : first + rows], group["quality"][first : first + rows]
+            with undamaged(self.path, f"{table}/y{year}"):
+                group = self.root[f"{table}/y{year}"]
+                rows = min(group["value"].shape[0], last) - first  # later meters may have nothing in this year
+                if rows > 0:
+                    value[:rows], quality[:rows] = group["value"][first : first + rows], group["quality"][first : first + rows]
             parts.append((edges[:-1], edges[1:], value, quality))
         start, end = (np.concatenate([part[column] for part in parts]) for column in (0, 1))
         return start, end, np.concatenate([part[2] for part in parts], axis=1), np.concatenate([part[3] for part in parts], axis=1)
@@ -277,16 +302,17 @@ class Store:
                         array.resize((sizes[table], array.shape[1]))
 
     def _array(self, group: Any, name: str, shape: Any, chunks: Any, dtype: Any, dims: tuple[str, ...], fill: Any, **attrs: Any) -> Any:
-        from zarr.codecs import BloscCodec
+        from zarr.codecs import BloscCodec, Crc32cCodec
 
-        codec = BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle")
+        # without a checksum Blosc may make other values of a garbled chunk, without a word
+        codecs = BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle"), Crc32cCodec()
         return group.create_array(
             name,
             shape=shape,
             chunks=chunks,
             dtype=dtype,
             fill_value=fill,
-            compressors=codec,
+            compressors=codecs,
             dimension_names=dims,
             attributes=attrs,
             overwrite=True,
@@ -324,10 +350,11 @@ class Store:
                     if one.year == year:
                         value[place - first, one.place], quality[place - first, one.place] = one.value, one.quality
             for name, block in (("value", value), ("quality", quality)):
-                array = group[name]
-                if array.shape[0] < last:
-                    array.resize((last + GROWTH - last % GROWTH, n))
-                array[first:last] = block
+                with undamaged(self.path, f"{table}/y{year}/{name}"):  # a chunk that has room left is read
+                    array = group[name]
+                    if array.shape[0] < last:
+                        array.resize((last + GROWTH - last % GROWTH, n))
+                    array[first:last] = block
 
     def _commit(self, records: list[dict[str, Any]]) -> None:
         if not records:
