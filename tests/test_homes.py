@@ -574,6 +574,18 @@ def test_the_same_readings_under_another_id_are_suspicious_and_empty_homes_are_n
     found = cohort.findings
     assert found[["code", "severity", "source"]].to_numpy().tolist() == [["meter-like", "warning", "source 3"]]
     assert "'source 1'" in found["message"][0]
+    tenths = other("in tenths", home(1))
+    channel = tenths.document.channels[0]
+    finer = replace(channel.reading_type, power_of_ten=channel.power_of_ten - 1)
+    blocks = tuple(replace(one, readings=replace(one.readings, value=10 * one.readings.value)) for one in channel.blocks)
+    channels = (replace(channel, reading_type=finer, blocks=blocks),)
+    tenths = Feed(replace(tenths.document, channels=channels, blocks=blocks, reading_types=(finer,)))
+    assert tenths.tidy()["value"].sum() == home(1).select(channel="electricity delivered").tidy()["value"].sum()
+    with pytest.warns(SmdWarning, match="1 of 1 sources hold meters with the readings of others"):
+        cohort = cohort_of([tenths], tmp_path / "homes.zarr")
+    assert cohort.meters["table"].nunique() == 2
+    assert cohort.tidy().groupby("usage_point")["value"].sum().nunique() == 2
+    assert "'source 1'" in cohort.findings["message"].iloc[-1]
 
 
 def test_a_file_that_changed_is_told_from_another_home(tmp_path: Path) -> None:

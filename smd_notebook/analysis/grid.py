@@ -128,7 +128,7 @@ def row_of(
         return None, told
     valid = fits & (value != MISSING)
     first, last = int(start[fits].min()), int(end[fits].max())
-    digest = digest_of(start[valid], value[valid])
+    digest = digest_of(start[valid], value[valid], kind.power_of_ten)
     return Row(kind, usage_point, channel, years, first, last, int(valid.sum()), int(duration[valid].sum()), digest), told
 
 

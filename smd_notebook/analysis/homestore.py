@@ -71,7 +71,7 @@ class _Known(NamedTuple):
     hashes: dict[str, str]
     points: set[tuple[str, str, str]]
     sizes: dict[str, int]
-    digests: dict[tuple[str, str], str]
+    digests: dict[tuple[object, ...], str]
 
 
 class Store:
@@ -253,9 +253,10 @@ class Store:
                 sizes[table] = place + 1
                 points.add((table, row.usage_point, row.channel))
                 rows.setdefault(table, []).append((place, row))
-                if row.digest and (table, row.digest) in digests:
-                    record["findings"].append(like(home.source, row.channel, digests[table, row.digest]))
-                digests.setdefault((table, row.digest), home.source)
+                readings = _readings(row.kind, row.digest)
+                if row.digest and readings in digests:
+                    record["findings"].append(like(home.source, row.channel, digests[readings]))
+                digests.setdefault(readings, home.source)
                 record["meters"].append(
                     {"table": table, "kind": list(row.kind), "row": place, "usage_point": row.usage_point, "channel": row.channel}
                     | {"years": [one.year for one in row.years], "first": row.first, "last": row.last, "n": row.n, "covered": row.covered}
@@ -279,7 +280,7 @@ class Store:
                     table = row["table"]
                     self._known.points.add((table, row["usage_point"], row["channel"]))
                     self._known.sizes[table] = self._known.sizes.get(table, 0) + 1
-                    self._known.digests.setdefault((table, row["digest"]), record["source"])
+                    self._known.digests.setdefault(_readings(self.kinds[table], row["digest"]), record["source"])
             self._clear(self._known.sizes)
         return self._known
 
@@ -417,6 +418,11 @@ def _opened(path: str, *_: int) -> Store:
 def _counts(year: Year) -> list[int]:
     """Return how many values and qualities there are."""
     return [int((year.value != MISSING).sum()), int((year.quality != MISSING_SMALL).sum())]
+
+
+def _readings(kind: Kind, digest: str) -> tuple[object, ...]:
+    """Return what the readings of two meters have in common where they are the same, whatever their tables' powers of ten and zones."""
+    return kind.service, kind.measure, kind.flow, kind.unit, digest
 
 
 def _failed(record: dict[str, Any]) -> bool:
