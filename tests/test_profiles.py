@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import smd_notebook as smd
-from smd_notebook.analysis import profile, resample
+from smd_notebook.analysis import duration_curve, metrics, profile, ramps, resample, shape_metrics
 from smd_notebook.errors import ConfigurationError, SmdWarning
 
 from .tidy import ZONE, lapse2024, lapse_frame, regular, tidy
@@ -27,6 +27,14 @@ def test_summer_weekday_evening_of_lapse():
     assert evening["unit"] == "W"
     assert len(shape) == 4 * 96
     assert smd.cite(shape).endswith("values as computed")
+
+
+@pytest.mark.parametrize("function", [profile, duration_curve, shape_metrics, ramps, metrics])
+def test_the_unit_of_a_result_is_a_string(function):
+    """Only frames of intervals have the whole list of units as their categories."""
+    one, two = function(lapse_frame()), function(pd.concat([lapse_frame(), regular("2024-01-01", 48, 1.0, service="gas", unit="therm")]))
+    assert {str(frame["unit"].dtype) for frame in (one, two)} == {str(pd.Series(["W"], dtype="str").dtype)}
+    assert set(one["unit"]) < set(two["unit"])
 
 
 def test_the_same_as_pandas():

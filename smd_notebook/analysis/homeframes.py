@@ -56,22 +56,18 @@ def profiles(cube: xr.Dataset, **options: Any) -> pd.DataFrame:
     size = asked.n_slots
     means, fans = mean.reshape(n.shape)[meter, group], fan.reshape(*n.shape, fan.shape[-1])[meter, group]
     part = asked.part(groups[group], n[meter, group].ravel(), means.ravel(), fans.reshape(meter.size * size, fan.shape[-1]))
-    return _frame(cube, np.repeat(meter, size), asked.columns([part]) | {"unit": _unit(cube, meter.size * size)})
+    return _frame(cube, np.repeat(meter, size), asked.columns([part]))
 
 
 def curves(cube: xr.Dataset, shares: Any) -> pd.DataFrame:
     """Return the duration curve of each meter at some shares of its time; those without values have none."""
     load = cubes.duration_curve(cube, shares).to_numpy()
     meter = np.flatnonzero(~np.isnan(load).any(axis=1))
-    columns = {"share": np.tile(shares, meter.size), "load": load[meter].ravel(), "unit": _unit(cube, meter.size * len(shares))}
+    columns = {"share": np.tile(shares, meter.size), "load": load[meter].ravel()}
     return _frame(cube, np.repeat(meter, len(shares)), columns)
 
 
 def _frame(cube: xr.Dataset, meter: Any, columns: dict[str, Any]) -> pd.DataFrame:
     labels = {name: pd.Series(cube[name].to_numpy(), dtype="str").array.take(meter) for name in ("usage_point", "channel")}
-    return pd.DataFrame(labels | columns)
-
-
-def _unit(cube: xr.Dataset, n: int) -> pd.Categorical:
     _, unit = rate_of(*(cube.attrs.get(name) for name in ("service", "measure", "unit")))
-    return pd.Categorical.from_codes(np.zeros(n, dtype="i8"), categories=pd.Index([unit], dtype="str"))
+    return pd.DataFrame({**labels, **columns, "unit": pd.Series([unit], dtype="str").array.take(np.zeros_like(meter))})

@@ -213,8 +213,6 @@ def local_times(series: Sequence[Series], instants: Any) -> pd.DatetimeIndex:
     return pd.DatetimeIndex(times).tz_localize("UTC").tz_convert(zones.pop() if len(zones) == 1 else "UTC")
 
 
-def rate_units(series: Sequence[Series], sizes: Sequence[int]) -> pd.Categorical:
-    """Return the units of the rates, `sizes` rows of each series."""
-    names = list(dict.fromkeys(one.rate_unit for one in series))
-    numbers: Any = np.repeat([names.index(one.rate_unit) for one in series], sizes).astype("i8")
-    return pd.Categorical.from_codes(numbers, categories=pd.Index(names, dtype="str"))
+def rate_units(series: Sequence[Series], sizes: Sequence[int]) -> Any:
+    """Return the units of the rates as strings, `sizes` rows of each series."""
+    return pd.Series([one.rate_unit for one in series], dtype="str").array.take(np.repeat(np.arange(len(series)), sizes))
