@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
+
+from tests.patience import be_patient
 
 # A slow machine is no failure. In CI the same examples every time: a red run must mean that the change is at fault.
-settings.register_profile("here", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", settings.get_profile("here"), derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
@@ -62,12 +64,13 @@ _patch = pytest.MonkeyPatch()
 
 
 def pytest_configure() -> None:
-    """Close the network before anything is imported."""
+    """Close the network before anything is imported, and be patient."""
     guard_network(_patch)
+    be_patient(_patch)
 
 
 def pytest_unconfigure() -> None:
-    """Open it again."""
+    """Open it again, and be as patient as others are."""
     _patch.undo()
 
 

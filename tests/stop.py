@@ -15,7 +15,7 @@ async def stopped(cell: asyncio.Task[Any]) -> None:
     loop = asyncio.get_running_loop()
     before = signal.signal(signal.SIGINT, lambda *_: loop.call_soon(cell.cancel))
     late: list[bool] = []
-    watch = loop.call_later(20, late.append, True)
+    watch = loop.call_later(300, late.append, True)
     threading.Timer(0.2, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT)).start()
     try:
         with pytest.raises(asyncio.CancelledError):

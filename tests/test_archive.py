@@ -215,7 +215,7 @@ def test_what_a_crash_left_is_swept_up_and_never_read(folder):
 def _hold(folder, ready, done):
     with locked((folder,)):
         ready.set()
-        done.wait(30)
+        done.wait(600)
 
 
 @pytest.mark.parametrize("call", [1, 2, 3, 4])
@@ -256,13 +256,13 @@ def test_two_processes_do_not_write_into_one_folder(folder):
     other = context.Process(target=_hold, args=(folder, ready, done))
     other.start()
     try:
-        assert ready.wait(60)
+        assert ready.wait(300)
         with pytest.raises(ConfigurationError, match="another download") as caught, locked((folder,)):
             pass
         assert "to=" in caught.value.hint
     finally:
         done.set()
-        other.join(30)
+        other.join(300)
     with locked((folder,)):
         pass
 

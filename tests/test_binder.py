@@ -86,7 +86,7 @@ def test_repo2docker_reads_it_as_we_mean_it(tmp_path: Path) -> None:
     shutil.copytree(BINDER, tmp_path / "binder")
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     command = [sys.executable, "-m", "repo2docker", "--no-build", "--debug", str(tmp_path)]
-    dockerfile = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    dockerfile = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600).stdout
     assert "environment-2epy-2d3-2e11-" in dockerfile  # its own spelling of environment.py-3.11
     install = dockerfile.index('pip install --no-cache-dir -r "binder/requirements.txt"')
     copy = re.search(r"^COPY .*\bsrc/ \$\{REPO_DIR\}", dockerfile, re.MULTILINE)

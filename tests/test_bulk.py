@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,9 +17,10 @@ import pytest
 import smd_notebook as smd
 from smd_notebook.access import bulk
 from smd_notebook.access.limits import RateGate
-from smd_notebook.access.notices import notified
+from smd_notebook.access.notices import Notice, notified
 from smd_notebook.access.stores import MemoryStore
 from smd_notebook.errors import ConfigurationError, Denied, FindingError, NotReady, SmdWarning, Unavailable
+from tests.ports import free_port
 
 JANUARY, MARCH, MAY = "2025-01-01", "2025-03-01", "2025-05-01"
 
@@ -41,7 +42,7 @@ class World:
         return smd.inbox.LocalHttps(*files, port=self.port, host="127.0.0.1", path="/notify-1f2e", **known)
 
     def bulk(self, inbox: Any, start: str = JANUARY, end: str = MARCH, **given: Any) -> Any:
-        return self.client.download_bulk(None, start, end, inbox=inbox, to=self.to / "raw", **{"timeout": 20.0, **given})
+        return self.client.download_bulk(None, start, end, inbox=inbox, to=self.to / "raw", **{"timeout": 300.0, **given})
 
     def asked(self) -> int:
         return sum(one.path.endswith("/Batch/Bulk/50098") and "correlationID" not in str(one) for one in self.utility.requests)
@@ -63,8 +64,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     address = f"https://localhost:{port}/notify-1f2e"
     with smd.Sandbox(households=["apartment"], variants=["self-access"], notify_url=address) as utility:
         one = World(utility, tmp_path, port)
@@ -253,18 +253,26 @@ def test_a_forged_notification_of_nothing_does_not_stand_in_the_way(world: World
 
 def test_a_forged_notification_of_the_bare_batch_is_not_asked_for_ever(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each request for it would have the utility prepare another batch."""
-    monkeypatch.setattr(bulk, "_QUIET", 0.01)
+    now = 0.0
+
+    class Waited(smd.inbox.Paste):
+        def wait(self, timeout: float) -> list[Notice]:
+            nonlocal now
+            now += timeout
+            return super().wait(0)
+
+    monkeypatch.setattr(bulk, "time", SimpleNamespace(monotonic=lambda: now))
     world.utility.faults.add("accepted", path="*/Batch/Bulk/*", times=None)
-    paste = smd.inbox.Paste()
+    paste = Waited()
     forged = world.utility.custodian.resource_endpoint + "/Batch/Bulk/50098"
     paste.paste(forged)
     with pytest.warns(SmdWarning, match='led to "not yet" 6 times, and was left') as caught, pytest.raises(NotReady):
-        world.bulk(paste, timeout=2)
+        world.bulk(paste, timeout=60)
     assert {one.filename for one in caught} == {__file__}
     assert world.asked() == 1 + 6
     paste.paste(forged)
     with pytest.raises(NotReady):  # known by now, in the ledger
-        world.bulk(paste, timeout=0.1)
+        world.bulk(paste, timeout=10)
     assert world.asked() == 1 + 6
     world.utility.faults.clear()
 
@@ -350,8 +358,7 @@ def test_empty_before_the_consent_is_not_kept(tmp_path: Path) -> None:
 def test_the_page_s_rehearsals_work_as_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     page = (Path(__file__).parents[1] / "docs/self-access.md").read_text(encoding="utf-8")
     block = page.partition("### Rehearse it")[2].split("```python\n")[1 + number].partition("```")[0]
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"smd": smd}
     try:

@@ -375,7 +375,7 @@ def test_clicks_are_handled_beside_the_cell_that_runs(solar: smd.Feed, monkeypat
 
     def slow(*given: Any, **more: Any) -> go.Figure:
         drawing.set()
-        assert go_on.wait(30)
+        assert go_on.wait(300)
         drawn.append("duration")
         return duration(*given, **more)
 
@@ -383,12 +383,12 @@ def test_clicks_are_handled_beside_the_cell_that_runs(solar: smd.Feed, monkeypat
     monkeypatch.setattr(plot, "duration", slow)
     click = threading.Thread(target=tell, args=(explorer,), kwargs={"period": "2025-04", "views": ["duration"]})
     click.start()
-    assert drawing.wait(30)
+    assert drawing.wait(300)
     with pytest.warns(smd.SmdWarning, match="heard"):
         smd.errors.warn("heard")
     threading.Timer(0.1, go_on.set).start()
     assert list(explorer.figures) == ["duration"]
-    click.join(30)
+    click.join(300)
     assert drawn == ["duration"]
     assert explorer.error is None
     explorer.close()

@@ -56,7 +56,7 @@ class Provider:
         with requests.Session() as browser:
             browser.trust_env = False
             while not address.startswith(BACK):
-                reply = browser.get(address, verify=str(self.folder / "ca.pem"), allow_redirects=False, timeout=10)
+                reply = browser.get(address, verify=str(self.folder / "ca.pem"), allow_redirects=False, timeout=60)
                 assert reply.is_redirect, reply.text
                 address = requests.compat.urljoin(address, reply.headers["Location"])  # type: ignore[attr-defined]
         return address
@@ -95,7 +95,7 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
     with (folder / "log.txt").open("wb") as log:
         process = subprocess.Popen(["node", str(HOME / "server.mjs"), str(folder)], stdout=log, stderr=log)
     try:
-        for _ in range(600):
+        for _ in range(6000):
             if (folder / "issuer.json").exists() and (folder / "issuer.json").stat().st_size:
                 break
             assert process.poll() is None, (folder / "log.txt").read_text()
@@ -103,7 +103,7 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
         yield Provider(json.loads((folder / "issuer.json").read_text())["issuer"], folder)
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(300)
 
 
 @pytest.mark.parametrize("client_id", ["bound", "signing"])
@@ -126,7 +126,7 @@ def test_another_certificate_and_none_are_refused(provider: Provider) -> None:
     fapi = provider.session()
     shown = {"Authorization": f"Bearer {fapi.token().reveal()}"}  # a token that was stolen, without the certificate
     assert stranger.plain_session.get(f"{provider.issuer}/resource", headers=shown).status_code == 401
-    bare = requests.get(f"{provider.issuer}/resource", headers=shown, verify=str(provider.folder / "ca.pem"), timeout=10)
+    bare = requests.get(f"{provider.issuer}/resource", headers=shown, verify=str(provider.folder / "ca.pem"), timeout=60)
     assert bare.status_code == 401
     thief = provider.session()
     thief._held, thief._server.identity = fapi._held, stranger._server.identity

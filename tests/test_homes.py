@@ -454,7 +454,7 @@ def test_an_interrupt_stops_at_once_leaves_no_worker_and_the_next_run_goes_on(tm
         assert run.poll() is None
         time.sleep(0.02)
     os.killpg(run.pid, signal.SIGINT)  # as Jupyter does: to the kernel and all that it started
-    said, complaints = run.communicate(timeout=120)
+    said, complaints = run.communicate(timeout=600)
     assert (said.strip(), complaints) == ("interrupted, workers: 0", "")
     there = smd.Cohort(path).meters["source"].nunique()
     assert 0 < there < 3000

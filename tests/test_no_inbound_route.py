@@ -38,6 +38,7 @@ server = make_server("127.0.0.1", int(sys.argv[1]), application, handler_class=Q
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 context.load_cert_chain(sys.argv[2], sys.argv[3])
 server.socket = context.wrap_socket(server.socket, server_side=True)
+open(sys.argv[4], "w").close()
 server.serve_forever()
 """
 KERNEL = """
@@ -68,7 +69,7 @@ try:
 except smd.errors.NotReady:
     said["LocalHttps"] = "nothing came"
 relay = smd.inbox.PollUrl(f"https://localhost:{int(sys.argv[2]) + 1}/notices", Secret("open sesame"), ca_bundle=at["ca"], every=0.2)
-got = client.download_bulk(None, *window, inbox=relay, to=home / "raw", timeout=20)
+got = client.download_bulk(None, *window, inbox=relay, to=home / "raw", timeout=300)
 said["PollUrl"] = len(smd.read(got).select(channel="electricity delivered").tidy())
 
 def copied(start, end):
@@ -79,7 +80,7 @@ def copied(start, end):
         client.download_bulk(None, start, end, inbox=smd.inbox.Paste(), to=home / "raw", timeout=0)
     except smd.errors.NotReady:
         pass
-    for _ in range(200):
+    for _ in range(6000):
         with sqlite3.connect(home / "relay.db") as store:
             if rows := store.execute("SELECT body FROM notices WHERE id > ?", (before,)).fetchall():
                 return rows[0][0]
@@ -88,12 +89,12 @@ def copied(start, end):
 window = "2025-02-01", "2025-03-01"
 paste = smd.inbox.Paste()
 paste.paste(copied(*window))
-got = client.download_bulk(None, *window, inbox=paste, to=home / "raw", timeout=20)
+got = client.download_bulk(None, *window, inbox=paste, to=home / "raw", timeout=300)
 said["Paste"] = len(smd.read(got).select(channel="electricity delivered").tidy())
 window = "2025-04-01", "2025-05-01"
 (home / "in").mkdir()
 (home / "in/1.xml").write_text(copied(*window))
-got = client.download_bulk(None, *window, inbox=smd.inbox.Directory(home / "in"), to=home / "raw", timeout=20)
+got = client.download_bulk(None, *window, inbox=smd.inbox.Directory(home / "in"), to=home / "raw", timeout=300)
 said["Directory"] = len(smd.read(got).select(channel="electricity delivered").tidy())
 print(json.dumps(said))
 """
@@ -124,7 +125,7 @@ class Forwarder:
         self._port, self._target, self._to = port, target, to
         ready = threading.Event()
         threading.Thread(target=self._listen, args=(origin, ready), daemon=True).start()
-        assert ready.wait(10)
+        assert ready.wait(300)
 
     def _listen(self, origin: str, ready: threading.Event) -> None:
         enter(origin)
@@ -137,7 +138,7 @@ class Forwarder:
 
     def _carry(self, one: socket.socket) -> None:
         enter(self._target)
-        with contextlib.suppress(OSError), one, socket.create_connection(("127.0.0.1", self._to), timeout=10) as other:
+        with contextlib.suppress(OSError), one, socket.create_connection(("127.0.0.1", self._to), timeout=60) as other:
             other.settimeout(None)
             back = threading.Thread(target=self._pump, args=(other, one), daemon=True)
             back.start()
@@ -173,7 +174,7 @@ def spaces() -> Iterator[dict[str, str]]:
 
 
 def until(path: Path, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(300):
+    for _ in range(3000):
         if path.exists():
             return
         assert process.poll() is None
@@ -197,7 +198,7 @@ def test_a_relay_works_where_a_listener_cannot(spaces: dict[str, str], tmp_path:
 
         def end(process: subprocess.Popen[bytes]) -> None:
             process.send_signal(signal.SIGTERM)
-            process.wait(20)
+            process.wait(300)
 
         notify = f"https://localhost:{port}/notify/7f3a"
         options = ["--dir", str(home), "--port", str(api), "--variant", "self-access", "--household", "apartment", "--notify-url", notify]
@@ -205,7 +206,10 @@ def test_a_relay_works_where_a_listener_cannot(spaces: dict[str, str], tmp_path:
         stack.callback(end, utility)
         until(home / "sandbox.json", utility)
         about = json.loads((home / "sandbox.json").read_text())
-        stack.callback(end, start("relay", "-c", RELAY, str(port), about["inbox_certificate"], about["inbox_key"]))
+        listens = tmp_path / "listens"
+        relay = start("relay", "-c", RELAY, str(port), about["inbox_certificate"], about["inbox_key"], str(listens))
+        stack.callback(end, relay)
+        until(listens, relay)
         ways = (("kernel", api, "utility", api), ("utility", port, "relay", port), ("kernel", port + 1, "relay", port))
         for origin, at, target, to in ways:
             stack.callback(Forwarder(spaces[origin], at, spaces[target], to).close)
@@ -214,7 +218,7 @@ def test_a_relay_works_where_a_listener_cannot(spaces: dict[str, str], tmp_path:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=900,
             check=False,
         )
         assert done.returncode == 0, done.stderr

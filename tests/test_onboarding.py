@@ -114,7 +114,7 @@ def test_the_oauth_test_by_a_listener_and_over_two_days(utility: smd.Sandbox, tm
         assert work.status == "consenting"
         assert "does not answer the request" in view(work)["problem"][0]
         good = utility.consent(work.link)
-        with await asyncio.to_thread(urllib.request.urlopen, good, None, 10) as page:
+        with await asyncio.to_thread(urllib.request.urlopen, good, None, 60) as page:
             assert "close this tab" in page.read().decode()
         assert await work.wait(30) == "done"
         assert states(work) == "ppppppp"

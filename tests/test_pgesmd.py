@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 PYTHON = ROOT / ".venv-pgesmd/bin/python"
 #: What a user of that package would write; PORT is fixed in its server.
 PROGRAM = """
-import json, sys, threading, time
+import json, socket, sys, threading, time
 from urllib.parse import urlsplit
 from pgesmd_self_access.api import SelfAccessApi
 from pgesmd_self_access.server import SelfAccessServer
@@ -41,19 +41,29 @@ def save(xml, filename=None):
     open(sys.argv[2], "w", encoding="utf-8").write(xml)
     return sys.argv[2]
 
+def taken():
+    with socket.socket() as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # only where somebody listens is it taken
+        try:
+            one.bind(("", 7999))
+        except OSError:
+            return True
+    return False
+
 how = {"save_file": save, "to_db": False, "close_after": True}
 listener = threading.Thread(target=SelfAccessServer, args=(api,), kwargs=how, daemon=True)
 listener.start()
-time.sleep(1)
+while not taken():
+    time.sleep(0.05)
 assert api.request_historical_data(days=365)
-listener.join(30)
+listener.join(300)
 """
 
 
 @pytest.mark.skipif(not PYTHON.exists(), reason="no .venv-pgesmd: see the head of this file")
 def test_the_published_client_gets_its_data(tmp_path: Path) -> None:
     (ROOT / "build").mkdir(exist_ok=True)
-    with FileLock(ROOT / "build/port-7999.lock", timeout=300):  # its port is fixed, and suites run side by side
+    with FileLock(ROOT / "build/port-7999.lock", timeout=3000):  # its port is fixed, and suites run side by side
         feed = smd.read(fetched(tmp_path))
     (quarters,) = (len(one) for one in feed.channels if one.flow == "delivered" and one.service == "electricity")
     assert 363 * 96 <= quarters <= 366 * 96  # a year up to yesterday, or the day before
@@ -64,7 +74,7 @@ def fetched(tmp_path: Path) -> Path:
     command = [sys.executable, "-m", "smd_notebook", "sandbox", "--dir", str(home), "--variant", "self-access"]
     utility = subprocess.Popen([*command, "--notify-url", "https://localhost:7999/pgesmd"], stdout=subprocess.DEVNULL, cwd=ROOT)
     try:
-        for _ in range(300):
+        for _ in range(3000):
             if (home / "sandbox.json").exists():
                 break
             assert utility.poll() is None
@@ -76,11 +86,11 @@ def fetched(tmp_path: Path) -> Path:
             env=variables,
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=600,
             check=False,
         )
         assert done.returncode == 0, done.stderr
     finally:
         utility.send_signal(signal.SIGTERM)
-        utility.wait(20)
+        utility.wait(300)
     return got

@@ -52,7 +52,7 @@ def test_it_runs_until_it_is_told_to_stop(how: signal.Signals, tmp_path: Path) -
         assert "<client_access_token>" in reply.text
         assert session.get(about["portal"], timeout=30).status_code == 200
         process.send_signal(how)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=300)
         assert process.returncode == 0
         assert err == ""
         assert out == ""

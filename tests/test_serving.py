@@ -58,7 +58,7 @@ def test_it_sleeps_until_somebody_comes_and_stops_though_nobody_does(waits: list
         assert visit(server.server_port) == 204
     ending = threading.Thread(target=server.end, daemon=True)
     ending.start()
-    ending.join(30)
+    ending.join(300)
     assert not ending.is_alive()
     assert waits == [None, None, None]  # one look for each visitor, one for the end; none ends by itself
     assert "a server under test" not in {one.name for one in threading.enumerate()}

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -463,7 +462,7 @@ from smd_notebook.access.session import Session
 from smd_notebook.access.tokens import FileStore, Tokens
 at, ca, cert, key, folder, threads = sys.argv[1:]
 custodian = Custodian(name="wire", token_endpoint=at + "/oauth/token", resource_endpoint=at + "/r", mutual_tls=True, ca_bundle=ca)
-session = Session(custodian, Credentials("third-party", "CANARY-client-secret", cert, key))
+session = Session(custodian, Credentials("third-party", "CANARY-client-secret", cert, key), timeout=(300, 300))
 tokens = Tokens(session, FileStore(folder), clock=lambda: 5000.0)
 print("ready", flush=True)
 for line in sys.stdin:
@@ -508,7 +507,7 @@ def race(tmp_path: Path, rounds: int, processes: int = 2, threads: int = 8) -> U
                 assert one.stdin
                 assert one.stdout
                 one.stdin.close()
-                one.wait(30)
+                one.wait(300)
                 one.stdout.close()
     assert len(utility.grants) == rounds
     assert utility.refused == 0
@@ -560,7 +559,7 @@ def kill(tmp_path: Path, times: int) -> None:
                 with pytest.raises(subprocess.TimeoutExpired):
                     one.wait(0.05 + 0.0137 * (index % 10))
                 one.kill()
-            time.sleep(0.05)  # what it had sent arrives, or never does
+            server.settle()  # what it had sent has arrived, or never does
             assert all(found.stat().st_mode & 0o077 == 0 for found in (tmp_path / "tokens").iterdir())
             with store.lock(KEY):
                 found = store.get(KEY)

@@ -9,6 +9,7 @@ import json
 import re
 import socket
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ from smd_notebook.widgets import errands
 from smd_notebook.widgets.authorize import Authorize
 from smd_notebook.widgets.receivers import Loopback, PasteBack, ProxiedLoopback, receiver_for
 from smd_notebook.widgets.wording import Around, shown
+from tests.ports import free_port
 from tests.stop import stopped
 
 
@@ -55,7 +57,7 @@ def click(auth: Authorize, name: str, text: str = "") -> None:
 def visit(address: str) -> tuple[int, dict[str, str], str]:
     """Open an address as the browser would."""
     try:
-        with urllib.request.urlopen(address, timeout=10) as reply:
+        with urllib.request.urlopen(address, timeout=60) as reply:
             return reply.status, dict(reply.headers), reply.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, dict(error.headers), error.read().decode()
@@ -160,7 +162,7 @@ def test_a_cell_that_waits_can_be_stopped(utility: smd.Sandbox) -> None:
 
 def test_a_click_in_another_thread_reaches_the_cell_that_waits(utility: smd.Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """JupyterLab has clicks handled beside the cell that runs; the loop that waits has to be woken, not only turned next time."""
-    monkeypatch.setattr(errands, "BEAT", 60.0)
+    monkeypatch.setattr(errands, "BEAT", 3600.0)
 
     async def main() -> None:
         auth = smd.Authorize(client_of(utility))
@@ -168,7 +170,7 @@ def test_a_click_in_another_thread_reaches_the_cell_that_waits(utility: smd.Sand
         waiting = asyncio.create_task(auth.wait())
         await asyncio.sleep(0)
         late: list[bool] = []
-        watch = asyncio.get_running_loop().call_later(20, late.append, True)
+        watch = asyncio.get_running_loop().call_later(300, late.append, True)
         threading.Timer(0.2, lambda: asyncio.run(clicked(auth, back))).start()
         assert (await waiting).id
         assert not late
@@ -284,8 +286,7 @@ def test_the_port_is_taken(utility: smd.Sandbox) -> None:
 
 def test_a_cell_that_is_run_again_takes_the_port_over(utility: smd.Sandbox) -> None:
     async def main() -> None:
-        with socket.create_server(("127.0.0.1", 0)) as other:
-            port = other.getsockname()[1]
+        port = free_port()
         first = smd.Authorize(client_of(utility), receiver=Loopback(port))
         await first.start()
         second = smd.Authorize(client_of(utility), receiver=Loopback(port))
@@ -588,10 +589,12 @@ def test_the_listener_takes_answers_only_and_echoes_nothing(capfd: pytest.Captur
     for other in ("/favicon.ico", "/auth/back", "/auth/back?x=1", "/?code=abc", "/auth/back/?code=abc"):
         assert visit(base + other)[0] == 404, other
     request = urllib.request.Request(f"{base}/auth/back?code=<script>canary&error=x", headers={"Cookie": "session=canary"})
-    with urllib.request.urlopen(request, timeout=10) as reply:
+    with urllib.request.urlopen(request, timeout=60) as reply:
         assert "canary" not in reply.read().decode() + str(reply.headers)
     with pytest.raises(urllib.error.HTTPError):
-        urllib.request.urlopen(f"{base}/auth/back?code=abc", b"a=b", 10)  # POST
+        urllib.request.urlopen(f"{base}/auth/back?code=abc", b"a=b", 60)  # POST
+    while len(answers) < 2:  # the page is shown first
+        time.sleep(0.01)
     receiver.close()
     receiver.close()
     assert [one.reveal() for one in answers] == ["?code=abc&state=s", "?code=<script>canary&error=x"]
@@ -654,10 +657,10 @@ def test_the_portal_sends_a_proxied_browser_to_the_port_beside_it(utility: smd.S
             return None
 
     with pytest.raises(urllib.error.HTTPError) as found:
-        urllib.request.build_opener(Stay).open(request, timeout=10)
+        urllib.request.build_opener(Stay).open(request, timeout=60)
     assert found.value.headers["Location"].startswith("../4711/callback?error=invalid_request")
     with pytest.raises(urllib.error.HTTPError) as plain:
-        urllib.request.build_opener(Stay).open(bad, timeout=10)
+        urllib.request.build_opener(Stay).open(bad, timeout=60)
     assert plain.value.headers["Location"].startswith("http://127.0.0.1:4711/callback?error=invalid_request")
     found.value.close()
     plain.value.close()

@@ -7,6 +7,7 @@ import contextlib
 import socket
 import ssl
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -63,6 +64,7 @@ class Server:
     requests: list[Request] = field(default_factory=list)
     connections: int = 0
     port: int = 0
+    over: list[socket.socket] = field(default_factory=list)
 
     def __enter__(self) -> Self:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -95,14 +97,28 @@ class Server:
             self.connections += 1
             threading.Thread(target=self._serve, args=(one,), daemon=True).start()
 
+    def arrived(self, number: int) -> None:
+        """Wait until so many requests have come: who asked may be gone before they have."""
+        until = time.monotonic() + 300
+        while len(self.requests) < number and time.monotonic() < until:
+            time.sleep(0.01)
+
+    def settle(self) -> None:
+        """Wait until nothing that was asked is under way any more, when all who asked are gone."""
+        while len(self.over) < self.connections:
+            time.sleep(0.01)
+
     def _serve(self, plain: socket.socket) -> None:
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        with contextlib.suppress(OSError, ValueError):
-            one = self._secured(plain) if self.tls else plain
-            self._open.append(one)
-            with one, one.makefile("rb") as file:
-                while self._exchange(one, file):
-                    pass
+        try:
+            with contextlib.suppress(OSError, ValueError):
+                one = self._secured(plain) if self.tls else plain
+                self._open.append(one)
+                with one, one.makefile("rb") as file:
+                    while self._exchange(one, file):
+                        pass
+        finally:
+            self.over.append(plain)
 
     def _secured(self, plain: socket.socket) -> socket.socket:
         one = self._context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)

@@ -21,6 +21,8 @@ __all__ = ["RESOURCES", "Seen", "Utility", "post_to"]
 RESOURCES = "/GreenButtonConnect/espi/1_1/resource"
 #: After which real time a notification follows [s]; at PG&E 10 to 120.
 _SOON = 0.2
+#: How long whoever is notified may take [s].
+_PATIENCE = 10.0
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ def post_to(url: str, ca: Path, certificate: Path, key: Path, body: bytes) -> bo
             url,
             data=body,
             headers={"Content-Type": "application/atom+xml"},
-            timeout=10,
+            timeout=_PATIENCE,
             verify=str(ca),
             cert=(str(certificate), str(key)),
             allow_redirects=False,
