@@ -46,7 +46,12 @@ STYLE = """<style>
 .jp-RenderedHTMLCommon :is(th, td) { padding: 0.4em 0.6em; white-space: nowrap; font-variant-numeric: tabular-nums; }
 </style>
 """
-PYTEST = {"test": [], "notebooks": ["-p", "tests.hygiene", "--nbmake", "notebooks"], "browser": ["-m", "browser"], "prove": ["-m", "prove"]}
+PYTEST = {
+    "test": [],
+    "notebooks": ["-p", "tests.hygiene", "--nbmake", "--nbmake-timeout=1800", "notebooks"],
+    "browser": ["-m", "browser"],
+    "prove": ["-m", "prove"],
+}
 LAB = ["tests/browser", "--ignore=tests/browser/test_figures.py"]  # these need no JupyterLab
 
 

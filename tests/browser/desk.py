@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -19,10 +18,13 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.hygiene import CANARIES
+from tests.patience import LONG
+from tests.ports import free_port
 
 api = pytest.importorskip("playwright.sync_api")
+api.expect.set_options(timeout=LONG * 1000)
 
-__all__ = ["BINDER", "FIRST_KERNEL", "NOTEBOOKS", "ROOT", "Desk", "agree", "api", "free_port", "lab", "sign_in"]
+__all__ = ["BINDER", "FIRST_KERNEL", "NOTEBOOKS", "ROOT", "Desk", "agree", "api", "lab", "sign_in"]
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = ROOT / "notebooks"
@@ -84,11 +86,6 @@ COLOURS = """async picture => {
 }"""
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 @contextmanager
 def lab(folder: Path, base: str = "/", kernel: Path | None = None) -> Iterator[str]:
     """Run JupyterLab in a folder of its own; give the address that its notebooks are opened at.
@@ -124,9 +121,9 @@ def lab(folder: Path, base: str = "/", kernel: Path | None = None) -> Iterator[s
     with (folder / "lab.log").open("wb") as log, subprocess.Popen(command, cwd=folder, env=variables, stdout=log, stderr=log) as server:
         try:
             address = f"http://127.0.0.1:{port}{base}"
-            for _ in range(1200):
+            for _ in range(6000):
                 try:
-                    urllib.request.urlopen(f"{address}api?token={TOKEN}", timeout=5).close()
+                    urllib.request.urlopen(f"{address}api?token={TOKEN}", timeout=60).close()
                     break
                 except OSError:
                     assert server.poll() is None, (folder / "lab.log").read_text()
@@ -134,7 +131,7 @@ def lab(folder: Path, base: str = "/", kernel: Path | None = None) -> Iterator[s
             yield f"{address}{{}}.ipynb?token={TOKEN}"
         finally:
             server.terminate()
-            server.wait(30)
+            server.wait(LONG)
 
 
 class Desk:
@@ -147,8 +144,8 @@ class Desk:
         self.complaints: list[str] = []
         self.context.on("request", lambda request: self.asked.append(request.url))
         self.context.on("console", self._note)
+        self.context.set_default_timeout(LONG * 1000)
         self.page = self.context.new_page()
-        self.page.set_default_timeout(60_000)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("websocket", lambda socket: self.asked.append(socket.url))
         self.page.goto(url)
@@ -184,24 +181,29 @@ class Desk:
         model: dict[str, Any] = self.page.evaluate(SAVE)
         return model
 
-    def drawn(self, number: int) -> tuple[int, float]:
-        """Scroll to a cell, and look at the figure below it: how many colours it has, and how much of it is not background."""
+    def drawn(self, number: int, colours: int = 0, share: float = 0.0) -> None:
+        """Scroll to a cell, and wait until the figure below it is drawn: it has more colours, and more of it is not background."""
         figure = f'.jp-Notebook .jp-Cell[data-windowed-list-index="{number}"] .js-plotly-plot'
         self.page.wait_for_function(SHOWN, arg=[number, figure], polling=500)
-        return self.colours(self.page.locator(figure))
+        self.coloured(self.page.locator(figure), colours, share)
 
-    def colours(self, figure: Any) -> tuple[int, float]:
-        """Look at a figure: how many colours it has, and how much of it is not background."""
+    def coloured(self, figure: Any, colours: int, share: float) -> None:
+        """Wait until a figure has more colours than these, and more of it is not background."""
         figure.locator(".main-svg .plot, .main-svg .subplot").first.wait_for(state="attached")
         assert figure.locator(".main-svg").count() >= 1
-        colours, share = self.page.evaluate(COLOURS, _encoded(figure.screenshot()))
-        return int(colours), float(share)
+        until = time.monotonic() + 60
+        while True:
+            found = self.page.evaluate(COLOURS, _encoded(figure.screenshot()))
+            if found[0] > colours and found[1] > share:
+                return
+            assert time.monotonic() < until, found
+            self.page.wait_for_timeout(200)
 
     # -- the form ------------------------------------------------------------------------------------------------------------------------
 
-    def status(self, pattern: str, timeout: float = 60_000) -> None:
+    def status(self, pattern: str) -> None:
         """Wait until the form's status line says so."""
-        api.expect(self.panel.locator("[role=status]")).to_have_text(re.compile(pattern), timeout=timeout)
+        api.expect(self.panel.locator("[role=status]")).to_have_text(re.compile(pattern))
 
     def button(self, name: str) -> Any:
         return self.panel.get_by_role("button", name=name)

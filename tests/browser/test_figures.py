@@ -9,6 +9,7 @@ import pytest
 
 import smd_notebook as smd
 from tests import test_plot_homes as homes
+from tests.patience import LONG
 
 pytestmark = pytest.mark.browser
 
@@ -53,6 +54,7 @@ def drawn(chromium: Any, figure: Any, path: Path) -> dict[str, Any]:
     problems: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.on("pageerror", lambda error: problems.append(str(error)))
+    page.set_default_timeout(LONG * 1000)
     page.goto(path.as_uri())
     page.wait_for_selector(".main-svg .xtitle, .main-svg .annotation-text")
     found = {

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import nbformat
@@ -14,6 +15,7 @@ import pytest
 import smd_notebook as smd
 from smd_notebook.scan import scan_notebook
 from tests.browser.desk import Desk, api
+from tests.patience import LONG
 
 pytestmark = pytest.mark.browser
 
@@ -109,11 +111,14 @@ def test_a_registration_over_a_restart_of_the_kernel(form: Callable[..., Desk], 
     it.shot("onboarding-ready")
     assert it.panel.get_by_role("listitem").count() == 7  # read out as a list, by words
     api.expect(it.panel.get_by_role("listitem").first).to_have_text(re.compile("next$"))
-    utility.faults.add("slow", path="*/ReadServiceStatus")
+    utility.faults.add("slow", path="*/ReadServiceStatus", delay=LONG)
+    closing, utility._utility.closing = utility._utility.closing, Event()  # what is slow waits for this
     it.button("Begin the tests").focus()
     it.page.keyboard.press("Enter")  # from here by keyboard
     it.status("Under way: API connectivity test: ReadServiceStatus")
     it.accessible()
+    utility._utility.closing.set()
+    utility._utility.closing = closing
     it.status("The OAuth test needs you")
     api.expect(linked(it, "Open the utility's portal")).to_be_focused()
     it.shot("onboarding-oauth")
