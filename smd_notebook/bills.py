@@ -241,9 +241,9 @@ def bill_findings(document: Document) -> list[Finding]:
                 )
         energy += _energy_differs(summary)
     periods = Counter(
-        (point_key_of(one.entry, document), one.commodity, *_seconds(one.billing_period))
+        (point_key_of(one.entry, document), one.commodity, *_seconds(one.billing_period), once)
         for one in document.summaries
-        if one.billing_period is not None and one.bill_last_period is not None  # without money it may be of the other direction
+        if one.billing_period is not None and (once := _once(one)) is not None
     )
     if again := sum(count - 1 for count in periods.values()):
         text = "bills are of the same usage point and period as another one; perhaps they correct it"
@@ -261,6 +261,14 @@ def bill_findings(document: Document) -> list[Finding]:
         text = "bills state an energy that their lines do not add up to"
         findings.append(Finding("bill-energy-differs", "info", text, "Compare feed.bills() with feed.bill_lines().", n=energy))
     return findings
+
+
+def _once(summary: Summary) -> object:
+    """Return what only one bill of a period has: money; without it two may be of both directions, and only the energy tells; else None."""
+    if summary.bill_last_period is not None:
+        return "money"
+    energy = _measured(summary.overall_consumption_last_period)
+    return energy if abs(energy[0]) > 0 else None
 
 
 def _energy_differs(summary: Summary) -> bool:

@@ -119,6 +119,19 @@ def test_a_bill_and_its_correction_are_both_there_and_told() -> None:
     assert (len(twice.bills()), "bill-repeated" in codes_of(twice)) == (1, False)
 
 
+def test_without_money_one_energy_twice_is_told_and_two_directions_are_not() -> None:
+    """NIST's net-zero house has two summaries a period: of what was delivered, and of what was received."""
+
+    def one(energy: int, number: int, *parts: str, power: int = 0) -> str:
+        return bill(measured("overallConsumptionLastPeriod", energy, power=power), *parts, href=f"{HREF}/{number}")
+
+    assert "bill-repeated" not in codes_of(read(one(329_048, 1), one(9_711, 2)))
+    assert "bill-repeated" not in codes_of(read(one(0, 1), one(0, 2), bill(href=f"{HREF}/3"), bill(href=f"{HREF}/4")))
+    (told,) = [one for one in read(one(9_711, 1), one(5, 2), one(9_711_000, 3, power=-3)).listed if one.code == "bill-repeated"]
+    assert told.n == 1
+    assert "bill-repeated" not in codes_of(read(one(9_711, 1), one(9_711, 2, element("billLastPeriod", 100_000), USD)))
+
+
 @pytest.mark.parametrize(
     ("clock", "tz", "zone"),
     [
