@@ -80,6 +80,24 @@ def content(path: Path) -> dict[str, Any]:
 # What is in the store ---------------------------------------------------------------------------------------------------------------
 
 
+def test_the_table_of_meters_is_a_copy(twelve: smd.Cohort) -> None:
+    """Whoever edits it, or gives it away, changes neither which meters are analysed nor what they are called."""
+    before = twelve.meters
+    for edited in (twelve.meters, twelve.select(service="electricity").meters):
+        edited.loc[:, "flow"] = "received"
+        edited.loc[0, "row"] = 7
+    pd.testing.assert_frame_equal(twelve.meters, before)
+    assert len(twelve) == len(before) == 21
+
+    def renamed(meters: pd.DataFrame) -> Any:
+        meters["usage_point"] = "nobody"
+        return meters["service"] == "gas"
+
+    assert set(twelve.select(renamed).meters["usage_point"]) <= set(before["usage_point"])
+    with pytest.raises(AttributeError):
+        twelve.meters = before.head(1)  # type: ignore[misc]
+
+
 def test_the_frames_of_homes_come_out_as_they_went_in(twelve: smd.Cohort) -> None:
     given = pd.concat([home(number).tidy() for number in range(12)], ignore_index=True)
     assert len(twelve) == given.groupby(["usage_point", "channel"]).ngroups == 21

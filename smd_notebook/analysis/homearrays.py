@@ -49,7 +49,7 @@ class Arrays(Together):
             names = ", ".join(tables)
             hint = f'Select one: cohort.select(table="{tables[0]}").dataset(). There are {names}.'
             raise ConfigurationError("meters of unlike units or steps do not fit one Dataset", hint=hint)
-        return dataset(self._store, self.meters, [years] if isinstance(years, int) else years, lazy=True)
+        return dataset(self._store, self._meters, [years] if isinstance(years, int) else years, lazy=True)
 
     def profile(self, **options: Any) -> pd.DataFrame:
         """Say what is usual at each time of day, for each meter.

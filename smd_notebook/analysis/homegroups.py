@@ -187,7 +187,7 @@ class Together(Meters):
             warn(f"{long.sum()} of {long.size} meters are left out: their intervals are longer than {slot}")
             shaping: dict[str, Any] = {"slot": slot, "normalise": normalise, "demin": demin, "min_coverage": min_coverage}
             return self.select(~long).typical_days(k, **shaping, sample=sample, seed=seed, client=client, processes=processes)
-        days = (self.meters["last"] - self.meters["first"]).dt.days + 2
+        days = (self._meters["last"] - self._meters["first"]).dt.days + 2
         if days.sum() <= sample:
             frame = joined([tidy_rows(self._store, *piece) for piece in self._pieces()])
             return typical_days(frame, tried, slot=slot, normalise=normalise, demin=demin, min_coverage=min_coverage, seed=seed)
@@ -243,7 +243,7 @@ class Together(Meters):
         pricing = pricing_of(tariffs, cycles, rates_as_of, export_price, **customer)
         pieces = [(str(self._store.path), pricing, some) for some in self._homes()]
         table = comparison_of(in_order(priced, pieces, client=client, processes=processes), pricing)
-        electric = self.meters[self.meters["service"] == "electricity"].groupby("usage_point")["measure"]
+        electric = self._meters[self._meters["service"] == "electricity"].groupby("usage_point")["measure"]
         without = int((~electric.agg(lambda measures: "energy" in set(measures))).sum())
         if without:
             warn(f"{without} home(s) were not priced: their meters hold power or reads of registers, and no energy")
@@ -255,12 +255,12 @@ class Together(Meters):
     # -- inside ------------------------------------------------------------------------------------------------------------------------
 
     def _stamped(self, table: pd.DataFrame, definition: str, **inputs: Any) -> pd.DataFrame:
-        about = {"cohort": self._store.path.name, "meters": len(self), "zone": ", ".join(sorted(set(self.meters["zone"])))}
+        about = {"cohort": self._store.path.name, "meters": len(self), "zone": ", ".join(sorted(set(self._meters["zone"])))}
         return stamp(table, definition=definition, inputs={**about, **inputs})
 
     def _rates(self, bins: Any, min_coverage: float, *, client: Any = None, processes: int | None = 1) -> Any:
         """Return what yields the rates of the meters, some at a time."""
-        flows = sorted(set(self.meters["flow"]))
+        flows = sorted(set(self._meters["flow"]))
         if len(flows) > 1:
             text = f"the meters are of several flows ({', '.join(flows)}), whose sum is nobody's load"
             raise ConfigurationError(text, hint=f"Select one: cohort.select(flow={flows[0]!r}).")
@@ -274,7 +274,7 @@ class Together(Meters):
 
     def _homes(self) -> Iterator[list[Piece]]:
         """Yield the meters of electric energy of some homes that stand in one chunk, wherever their other meters do."""
-        wanted = self._places()[((self.meters["service"] == "electricity") & (self.meters["measure"] == "energy")).to_numpy()]
+        wanted = self._places()[((self._meters["service"] == "electricity") & (self._meters["measure"] == "energy")).to_numpy()]
         first = wanted.groupby("usage_point", sort=False)[["table", "chunk"]].transform("first")
         for _, homes in wanted.groupby([first["table"], first["chunk"]], sort=False):
             yield [_piece(table, rows) for table, rows in homes.groupby("table", sort=False)]

@@ -29,10 +29,15 @@ class Meters:
         One row a meter.
     """
 
-    meters: pd.DataFrame
+    _meters: pd.DataFrame
 
     def __len__(self) -> int:
-        return len(self.meters)
+        return len(self._meters)
+
+    @property
+    def meters(self) -> pd.DataFrame:
+        """The table of meters, as a copy: what is changed in it changes nothing here, `with_attributes` adds columns."""
+        return self._meters.copy()
 
     def select(self, where: Any = None, **columns: Any) -> Self:
         """Return some of the meters.
@@ -53,26 +58,26 @@ class Meters:
         if where is not None:
             chosen = where(self.meters) if callable(where) else where
             if isinstance(chosen, pd.Series) and len(chosen) == len(self) and chosen.index.is_unique:
-                chosen = chosen.reindex(self.meters.index)  # of a table that was sorted, say
+                chosen = chosen.reindex(self._meters.index)  # of a table that was sorted, say
             mask = np.asarray(chosen)
             if mask.shape != keep.shape or mask.dtype != bool:
                 raise ConfigurationError("`where` must be True or False for each meter", hint='cohort.meters["coverage"] > 0.9')
             keep &= mask
         for name, wanted in columns.items():
-            if name not in self.meters.columns:
-                raise ConfigurationError(f"meters have no {name!r}", hint=f"They have {', '.join(self.meters.columns)}.")
+            if name not in self._meters.columns:
+                raise ConfigurationError(f"meters have no {name!r}", hint=f"They have {', '.join(self._meters.columns)}.")
             values = [wanted] if isinstance(wanted, str) or not isinstance(wanted, Collection) else list(wanted)
             if name == "interval":
                 values = [_interval_of(one) for one in values]
-            mine = self.meters[name].isin(values).to_numpy()
+            mine = self._meters[name].isin(values).to_numpy()
             if not mine.any():
-                there = self.meters[name].dropna().unique().tolist()
+                there = self._meters[name].dropna().unique().tolist()
                 some = f"Meters have {', '.join(map(str, there))}." if len(there) < _MANY else f"Look at cohort.meters[{name!r}]."
                 raise ConfigurationError(f"no meter is left: none has this {name}", hint=some)
             keep &= mine
         if not keep.any():
             raise ConfigurationError("no meter is left", hint="Look at cohort.meters.")
-        return self._with(self.meters[keep].reset_index(drop=True))
+        return self._with(self._meters[keep].reset_index(drop=True))
 
     def with_attributes(self, table: pd.DataFrame, *, on: str = "usage_point") -> Self:
         """Return the same meters with more columns, to select and group by.
@@ -94,14 +99,14 @@ class Meters:
                 f"attributes are a DataFrame, not a {type(table).__name__}", hint="Of a Series: series.to_frame('name')."
             )
         keyed = table.set_index(on) if on in table.columns else table
-        if on not in self.meters.columns or not keyed.index.is_unique:
+        if on not in self._meters.columns or not keyed.index.is_unique:
             raise ConfigurationError(f"attributes must have one row for each {on!r}", hint="Drop repeated rows first.")
-        taken = sorted(set(map(str, keyed.columns)) & set(self.meters.columns))
+        taken = sorted(set(map(str, keyed.columns)) & set(self._meters.columns))
         if taken:
             raise ConfigurationError(f"meters have {', '.join(taken)} already", hint="Rename the columns of the table.")
-        if not self.meters[on].isin(keyed.index).any():
+        if not self._meters[on].isin(keyed.index).any():
             raise ConfigurationError(f"the table knows none of the meters by {on!r}", hint=f"Compare its keys with cohort.meters[{on!r}].")
-        return self._with(self.meters.join(keyed, on=on))
+        return self._with(self._meters.join(keyed, on=on))
 
     def groups(self, by: str) -> Iterator[tuple[Any, Self]]:
         """Yield the values of a column of `meters`, and the meters that have each; those without a value are in no group.
@@ -111,20 +116,20 @@ class Meters:
         by : str
             Which column.
         """
-        if by not in self.meters.columns:
-            raise ConfigurationError(f"meters have no {by!r}", hint=f"They have {', '.join(self.meters.columns)}.")
-        for value, rows in self.meters.groupby(by, sort=True, observed=True):
+        if by not in self._meters.columns:
+            raise ConfigurationError(f"meters have no {by!r}", hint=f"They have {', '.join(self._meters.columns)}.")
+        for value, rows in self._meters.groupby(by, sort=True, observed=True):
             yield value, self._with(rows.reset_index(drop=True))
 
     def _there(self) -> pd.DataFrame:
         """Return the meters, of which there must be some."""
         if not len(self):
             raise ConfigurationError("the cohort has no meters", hint="cohort.findings says why its sources gave none.")
-        return self.meters
+        return self._meters
 
     def _with(self, meters: pd.DataFrame) -> Self:
         out = copy.copy(self)
-        out.meters = meters
+        out._meters = meters  # noqa: SLF001 - of its own kind
         return out
 
 

@@ -55,6 +55,7 @@ class Cohort(Arrays):
         One row a meter, that is a channel of a usage point: `usage_point`, `channel`, `service`, `measure`, `flow`, `unit`, `interval`,
         `zone`, `first` and `last` (when its intervals begin and end), `n` intervals with a value, `coverage` (their time by that from
         `first` to `last` [1]), `source`, its `sha256`, and `n_findings` of reading it; `table` and `row` in the store; then attributes.
+        It is a copy; other meters, and more columns, are those of `select` and `with_attributes`.
 
     Raises
     ------
@@ -75,7 +76,7 @@ class Cohort(Arrays):
     def __init__(self, store: str | PathLike[str]) -> None:
         self._store = Store(Path(store))
         check_files(self._store)
-        self.meters = meters_of(self._store)
+        self._meters = meters_of(self._store)
 
     @classmethod
     def read(
@@ -176,7 +177,7 @@ class Cohort(Arrays):
     # -- what is there -----------------------------------------------------------------------------------------------------------------
 
     def __repr__(self) -> str:
-        points = self.meters["usage_point"].nunique()
+        points = self._meters["usage_point"].nunique()
         return f"<Cohort: {len(self):,} meters of {points:,} usage points, {self._store.path.name}>"
 
     @property
@@ -228,7 +229,7 @@ class Cohort(Arrays):
         target = Path(folder)
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise ConfigurationError(f"{target.name!r} is there already", hint="Name a folder that is not.")
-        wanted = {folder_of(point) for point in self.meters["usage_point"]}
+        wanted = {folder_of(point) for point in self._meters["usage_point"]}
         pieces = [(str(self._store.path), target, *piece) for piece in self._pieces()]
         saved = on_disk(target, "Make room, and write into another folder: this one is not whole.")
         with saved, tqdm(total=len(self), desc="write", unit="meter", disable=not progress) as bar:
@@ -345,9 +346,9 @@ class Cohort(Arrays):
         -----
         It holds all bins of all customers while it works, so memory grows with both: days of thousands, hours of hundreds.
         """
-        named: dict[str, Any] = {"groups": groups_of(self.meters, by) if by is not None else None}
+        named: dict[str, Any] = {"groups": groups_of(self._meters, by) if by is not None else None}
         if customer != "usage_point":
-            named["customer"] = groups_of(self.meters, customer)
+            named["customer"] = groups_of(self._meters, customer)
         table = self.apply(bins_to_add, bins=bins, **where)
         screened = release_screen(table, customers=customers, earlier=earlier, min_coverage=min_coverage, **named)
         if not screened["released"].any():
