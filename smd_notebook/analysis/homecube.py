@@ -43,7 +43,7 @@ _LEFT_OUT = ("service", "measure", "flow", "unit", "interval", "zone", "n", "cov
 class _Year:
     """The meters' values or qualities of a year, as something that dask takes for an array."""
 
-    store: Path
+    path: Path  # of the table
     name: str
     rows: Any  # in the store
     power: int
@@ -67,8 +67,8 @@ class _Year:
         rows, times = key
         chosen = self.rows[rows]
         out = np.empty((len(chosen), self.n), dtype=self.dtype)
-        with undamaged(self.store, self.name):
-            array: Any = zarr.open_array(f"{self.store}/{self.name}", mode="r")
+        with undamaged(self.path.parent, f"{self.path.name}/{self.name}"):
+            array: Any = zarr.open_array(f"{self.path}/{self.name}", mode="r")
             there = np.flatnonzero(chosen < array.shape[0])
             raw = _rows(array, chosen[there])
         out[chosen >= array.shape[0]] = np.nan  # later meters may have nothing in this year
@@ -138,7 +138,7 @@ def dataset(
     rows = meters["row"].to_numpy()
     parts = {
         name: [
-            _Year(store.path.resolve(), f"{table}/y{year}/{name}", rows, kind.power_of_ten, one.size - 1)
+            _Year(store.path.resolve() / table, f"y{year}/{name}", rows, kind.power_of_ten, one.size - 1)
             for year, one in zip(chosen, edges, strict=True)
         ]
         for name in names
