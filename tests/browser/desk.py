@@ -41,6 +41,11 @@ TOKEN = "browser-test"
 NEWS = ("@jupyterlab/apputils-extension/notification.jupyterlab-settings", '{"fetchNews": "false", "checkForUpdates": false}')
 STATE = ("@jupyter-widgets/jupyterlab-manager/plugin.jupyterlab-settings", '{"saveState": true}')
 
+#: anywidget 0.11 takes no message for a widget any more whose script was not loaded within 2 s: an empty form would stay empty.
+PATIENT = f"""{{
+    const after = AbortSignal.timeout.bind(AbortSignal);
+    AbortSignal.timeout = time => after(Math.max(time, {LONG * 1000:.0f}));
+}}"""
 READY = """async () => {
     await jupyterapp.restored;
     const it = jupyterapp.shell.currentWidget;
@@ -145,6 +150,7 @@ class Desk:
         self.context.on("request", lambda request: self.asked.append(request.url))
         self.context.on("console", self._note)
         self.context.set_default_timeout(LONG * 1000)
+        self.context.add_init_script(PATIENT)
         self.page = self.context.new_page()
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("websocket", lambda socket: self.asked.append(socket.url))
