@@ -37,15 +37,16 @@ from smd_notebook.errors import (
 )
 from smd_notebook.practice.faults import FAULTS
 from smd_notebook.practice.variants import VARIANTS
+from tests.patience import LONG
 
 NOW = 1740873600.0  # 2025-03-01T16:00-08:00
 POINT = "apartment-1-electricity"
 DAY = 86400
 
 
-def make(utility, **more) -> Client:
-    """Return a client that has the utility's clock and does not wait."""
-    session = Session(utility.custodian, utility.credentials, sleep=lambda _: None, timeout=(5.0, 5.0))
+def make(utility, patience=LONG, **more) -> Client:
+    """Return a client that has the utility's clock and does not wait between tries."""
+    session = Session(utility.custodian, utility.credentials, sleep=lambda _: None, timeout=(LONG, patience))
     return Client(utility.custodian, utility.credentials, store=MemoryStore(), session=session, clock=utility.clock, **more)
 
 
@@ -410,7 +411,9 @@ def test_one_fault_of_every_kind_is_an_error_or_no_matter(tmp_path, utility, cli
 @pytest.mark.parametrize("name", WRONG)
 @pytest.mark.parametrize("where", ["*/Batch/*", "*/UsagePoint", "*/token"])
 @pytest.mark.parametrize("times", [1, 2, 3, None])
-def test_any_number_of_faults_anywhere(tmp_path, utility, client, name, where, times):
+def test_any_number_of_faults_anywhere(tmp_path, utility, name, where, times):
+    utility.faults.clear()
+    client = make(utility, patience=5.0)
     subscription = consented(client, utility)
     utility.clock.advance(3700)  # so that the token has to be renewed
     held = energy(utility.held(subscription), "2025-02-10")
