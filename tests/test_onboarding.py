@@ -230,7 +230,7 @@ def test_without_a_certificate_the_doctor_says_what_to_do(utility: smd.Sandbox, 
     lines = " ".join(view(work)["lines"])
     assert "certificate file: failed" in lines
     assert "--new-key" in view(work)["code"]
-    assert view(work)["code"] in repr(work)
+    assert f"{view(work)['lead']}\n{view(work)['code']}" in repr(work)
     with pytest.raises(smd.errors.ConfigurationError, match="no registration yet"):
         _ = work.production
     assert have.certificate is not None

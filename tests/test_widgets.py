@@ -97,6 +97,7 @@ def test_click_consent_and_revoke(utility: smd.Sandbox) -> None:
         lines = view(auth)["lines"]
         assert "granted until 1 January 3000" in lines  # the end of the last day, in California
         assert "interval readings of electricity and gas, every 15 min or 1 h" in lines
+        assert view(auth)["lead"] == "In code:"  # above the code, and none of what was granted
         assert "client.download(auth.subscription" in view(auth)["code"]
         assert "link" not in view(auth)
         with pytest.raises(urllib.error.URLError):  # nobody listens any more
@@ -677,3 +678,20 @@ def test_the_relay_page_may_run_its_own_script_and_nothing_else() -> None:
         assert f"{tag}-src 'sha256-{digest}';" in policy[1]
     assert "default-src 'none'" in policy[1]
     assert "://" not in page
+
+
+def luminance(colour: str) -> float:
+    """Return the relative luminance of a colour such as ``#fff000`` (WCAG 2.2)."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return sum(share * part for share, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+@pytest.mark.parametrize("around", ["#ffffff", "#212121", "#111111"])
+def test_the_focus_is_seen_in_each_theme(around: str) -> None:
+    """WCAG 2.2, 1.4.11: three times the contrast of what is around it."""
+    css = Path(errands.__file__).with_name("panel.css").read_text(encoding="utf-8")
+    ring = re.search(r":focus-visible \{ outline: 3px solid (#\w{6});", css)
+    assert ring is not None
+    dark, light = sorted((luminance(ring[1]), luminance(around)))
+    assert (light + 0.05) / (dark + 0.05) >= 3

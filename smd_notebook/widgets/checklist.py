@@ -74,7 +74,7 @@ class Scene:
 
 
 def listed(scene: Scene) -> dict[str, Any]:
-    """Return what to show: title, status, steps, problem, lines, code, link, field and buttons.
+    """Return what to show: title, status, steps, problem, lines, lead and code, link, field and buttons.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def _body(scene: Scene) -> dict[str, Any]:
             more = ", with the inbox that fits; docs/self-access.md says which" if alone else ""
             return {
                 "status": "All is passed. You may go on with the utility's production service.",
-                "lines": [f"In code, where `work` is what this form is called{more}:"],
+                "lead": f"In code, where this form is called work{more}:",
                 "code": f"client = smd.Client(work.production, credentials)\n{then}",
             }
 
@@ -164,7 +164,7 @@ def _new_key(scene: Scene) -> dict[str, Any]:
     if not any(one.name == "certificate file" for one in scene.checks):
         return {}
     return {
-        "lines": ["A key, and the request for a certificate, are made in a terminal, by the command below."],
+        "lead": "A key, and the request for a certificate, are made in a terminal:",
         "code": "smd-notebook doctor --new-key FOLDER --host NAME --organization NAME",
     }
 

@@ -214,7 +214,7 @@ class Onboarding:
         view = listed(self._scene())
         lines = [f"<Onboarding: {self._production.title}, {self.status}>", view["status"]]
         lines += [f"{one['mark']} {one['text']} ({one['note']})" for one in view["steps"]]
-        lines += [*view["problem"], *view["lines"], *view.get("code", "").splitlines()]
+        lines += [*view["problem"], *view["lines"], *(view[part] for part in ("lead", "code") if part in view)]
         if self.status == "choosing":
             lines.append(f"In code: {_IN_CODE}.")
         if self.link and not self._errands.here():

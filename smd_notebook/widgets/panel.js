@@ -105,7 +105,7 @@ function render({ model, el }) {
       list.append(...view.lines.map((line) => make("li", "", line)));
       parts.push(list);
     }
-    if (view.code) parts.push(make("pre", "smd-code", view.code));
+    if (view.code) parts.push(make("p", "", view.lead), make("pre", "smd-code", view.code));
     if (view.link) parts.push(opener(view.link));
     if (view.field) parts.push(field(view.field));
     if (view.buttons?.length) {

@@ -96,7 +96,7 @@ class Around:
 
 
 def shown(state: State, around: Around) -> dict[str, Any]:
-    """Return what to show: title, status, problem, lines, code, link, field and buttons.
+    """Return what to show: title, status, problem, lines, lead and code, link, field and buttons.
 
     Parameters
     ----------
@@ -135,14 +135,16 @@ def _body(state: State, around: Around, who: str) -> dict[str, Any]:
             return {
                 "title": f"Your own data at {who}",
                 "status": "This is a Self Access registration: you agreed in the utility's portal, and nobody has to be asked.",
-                "lines": [*_granted(around), "In code, with the inbox that fits; docs/self-access.md says which:"],
+                "lines": _granted(around),
+                "lead": "In code, with the inbox that fits; docs/self-access.md says which:",
                 "code": 'got = client.download_bulk(auth.bulk_id, "2025-01-01", "2026-01-01", inbox=...)',
                 "buttons": [button("restart", "Ask a customer all the same")] if around.asks else [],
             }
         case Authorized() | Refreshing():
             return {
                 "status": "Authorized." if not isinstance(state, Refreshing) else "Renewing the token …",
-                "lines": [*_granted(around), "In code:"],
+                "lines": _granted(around),
+                "lead": "In code:",
                 "code": 'got = client.download(auth.subscription, "2025-01-01", to="raw/")\nfeed = smd.read(got)',
                 "buttons": [button("revoke", "Revoke …")],
             }
