@@ -117,7 +117,7 @@ def test_the_figure() -> None:
     assert (numbers.shape, numbers.dtype) == ((96, 366), "int8")
     counts = {name: int((numbers == number).sum()) for number, name in enumerate(CLASSES)}
     assert counts == {"measured": 35136 - 196 - 4, "edited": 0, "estimated": 4, "questionable": 0, "suspicious": 96, "missing": 96}
-    assert [trace.name for trace in legend] == ["measured 99.4 %", "estimated < 0.1 %", "suspicious 0.2 %", "missing 0.2 %"]
+    assert [trace.name for trace in legend] == ["measured 99.4 %", "estimated < 0.1 %", "suspicious 0.3 %", "missing 0.3 %"]  # 96 of 35,136
     assert all(trace.marker.color == base.QUALITY[trace.name.split()[0]] for trace in legend)
     assert base.QUALITY["missing"] == base.MISSING
     assert figure.layout.title.text == "Electricity load: quality, 2024-01-01 to 2024-12-31"

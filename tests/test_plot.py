@@ -332,3 +332,10 @@ smd_notebook.analysis.resample
 assert "plotly" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("share", "written"), [(0.6158, "61.6 %"), (0.99996, "99.9 %"), (1.0, "100 %"), (0.0, "0.0 %"), (0.0004, "< 0.1 %"), (0.0028, "0.3 %")]
+)
+def test_parts_of_a_whole_are_rounded_but_only_all_of_it_is_100(share: float, written: str) -> None:
+    assert base.part(share) == written

@@ -24,7 +24,7 @@ def test_periods_by_month(ev2a):
     figure = plot.tou(lapse_frame(usage_point=METER), ev2a)
     sums = {trace.name.split()[0]: np.asarray(trace.y, dtype="f8").sum() * 1000 for trace in figure.data}
     assert sums == pytest.approx({"peak": 4_992_691, "part-peak": 909_047, "off-peak": 6_182_370}, rel=1e-6)  # of definitions.md
-    assert [trace.name for trace in figure.data] == ["peak 41.3 %", "part-peak 7.5 %", "off-peak 51.1 %"]
+    assert [trace.name for trace in figure.data] == ["peak 41.3 %", "part-peak 7.5 %", "off-peak 51.2 %"]
     by_month = np.sum([np.asarray(trace.y, dtype="f8") for trace in figure.data], axis=0) * 1000
     assert by_month[[0, 2, 10]] == pytest.approx([775_652, 775_757, 760_193], rel=1e-6)  # January; March of 743 h; November of 721 h
     assert [str(time)[:10] for time in figure.data[0].x[[0, 11]]] == ["2024-01-01", "2024-12-01"]

@@ -39,6 +39,7 @@ __all__ = [
     "legend_below",
     "names_of",
     "one_channel",
+    "part",
     "percent",
     "period",
     "rate_of",
@@ -113,8 +114,15 @@ def sentence(text: str) -> str:
 
 
 def percent(share: float) -> str:
-    """Write a share so that only what is whole reads 100 %."""
+    """Write a coverage: cut, so that it is nowhere said to be more than it is, and only what is whole reads 100 %."""
     return "100 %" if share >= 1 - 1e-9 else f"{min(np.floor(share * 1000) / 10, 99.9):.1f} %"
+
+
+def part(share: float) -> str:
+    """Write a part of a whole: rounded, but only all of it reads 100 %, and only nothing 0."""
+    if share >= 1 - 1e-9:
+        return "100 %"
+    return "< 0.1 %" if 0 < share < 0.001 else f"{min(100 * share, 99.9):.1f} %"
 
 
 def wall(times: pd.Series[Any], zone: str) -> NDArray[np.datetime64]:

@@ -11,7 +11,7 @@ from plotly import graph_objects as go
 from smd_notebook.analysis.classes import CLASSES, quality_map
 from smd_notebook.analysis.days import heatmap as matrix_of
 from smd_notebook.analysis.edges import DAY
-from smd_notebook.plot.base import MISSING, QUALITY, chosen, drawable, inputs_of, legend_below, percent, period, sentence, style
+from smd_notebook.plot.base import MISSING, QUALITY, chosen, drawable, inputs_of, legend_below, part, percent, period, sentence, style
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -155,7 +155,7 @@ def quality(x: Feed | pd.DataFrame, *, slot: str | None = None, channel: str | N
     >>> import smd_notebook as smd
     >>> figure = quality(smd.sample("heat-pump-home"))
     >>> [trace.name for trace in figure.data if trace.name], figure.layout.title.text
-    (['measured 99.7 %', 'estimated 0.2 %'], 'Electricity delivered: quality, 2025-01-01 to 2025-12-31')
+    (['measured 99.8 %', 'estimated 0.2 %'], 'Electricity delivered: quality, 2025-01-01 to 2025-12-31')
     """
     matrix, others = _matrix(x, quality_map, channel, slot)
     inputs = inputs_of(matrix)
@@ -183,10 +183,9 @@ def quality(x: Feed | pd.DataFrame, *, slot: str | None = None, channel: str | N
     shares = {name: int((numbers == number).sum()) / known for number, name in enumerate(CLASSES) if (numbers == number).any()}
     for name, share in shares.items():
         marker = {"symbol": "square", "size": 12, "color": QUALITY[name], "line": {"width": 1, "color": "#444"}}
-        shown = percent(share) if share >= 0.001 else "< 0.1 %"
-        figure.add_scatter(x=[None], y=[None], mode="markers", name=f"{name} {shown}", marker=marker)
+        figure.add_scatter(x=[None], y=[None], mode="markers", name=f"{name} {part(share)}", marker=marker)
     notes = "By the feed's own quality codes; suspicious and missing by smd.check. The worst of each slot."
-    told = ", ".join(f"{name} {percent(share) if share >= 0.001 else 'less than 0.1 %'}" for name, share in shares.items())
+    told = ", ".join(f"{name} {part(share)}" for name, share in shares.items())
     caption = f"Map of the quality of {label} by local date and time of day ({zone}), {span}: {told}. {notes}"
     heading = title or f"{sentence(label)}{others}: quality, {span}"
     style(figure, title=heading, notes=notes, x=f"Local date ({zone})", y="Local time of day", caption=caption)

@@ -18,7 +18,7 @@ from smd_notebook.plot.base import (
     inputs_of,
     legend_below,
     one_channel,
-    percent,
+    part,
     period,
     sentence,
     style,
@@ -96,7 +96,7 @@ def tou(x: Feed | pd.DataFrame, tariff: Tariff | None = None, *, channel: str | 
     >>> tariff = smd.analysis.load_tariff("EV2-A", on="2026-03-01")
     >>> figure = tou(smd.sample("lapse2024"), tariff, channel="electricity delivered (1)")
     >>> [trace.name for trace in figure.data]
-    ['peak 41.3 %', 'part-peak 7.5 %', 'off-peak 51.1 %']
+    ['peak 41.3 %', 'part-peak 7.5 %', 'off-peak 51.2 %']
     """
     if isinstance(x, pd.DataFrame) and {"season", "period", "share"} <= set(x.columns):
         table, others = one_channel(x, channel)
@@ -132,7 +132,7 @@ def _tou(table: pd.DataFrame, others: str, tariff: str, *, by: str, title: str |
     for name in names:
         rows = (table["period"] == name).to_numpy()
         energy = table["energy"].to_numpy()[rows]
-        shares[name] = percent(float(energy.sum()) / total) if total else "no share"
+        shares[name] = part(float(energy.sum()) / total) if total else "no share"
         bars: dict[str, Any] = {}
         if by == "month":
             width = table["width"].to_numpy()[rows]
