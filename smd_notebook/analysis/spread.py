@@ -65,7 +65,7 @@ def clean(given: Intervals, label: str, *, overlaps: str, additive: bool) -> Int
     raise SmdError(
         f"{clash.size} interval(s) of {label!r} overlap an earlier one: {places}{more}",
         hint='Decide which counts: smd.resample(x, "1h", overlaps="first"), "last" (of the rows) or "mean". If clocks are wrong: '
-        'smd.read(..., clock="auto").',
+        'smd.read(..., clock="auto"), with tz="America/Los_Angeles" or another one where the feed states no zone.',
     )
 
 
